@@ -1,0 +1,1 @@
+"""The Case document and the one workflow from case to results."""

@@ -1,0 +1,1 @@
+"""From activity to dose in voxels and compartments: numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""Grids, DICOM, decay of images, registration and resampling."""

@@ -1,0 +1,1 @@
+"""Adapters between the library and a MRML scene. The scene is always passed in."""

@@ -1,0 +1,248 @@
+"""What the computed figures themselves bring up: balance, blur, field of view, lung limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dosimetry.activity import ABSOLUTE
+from ..dosimetry.blur import contrast_before_blur, expected_reading, is_resolved, sphere_diameter_mm, sphere_recovery
+from ..dosimetry.compartments import LUNG, TUMOUR
+from ..imaging.emission import negative_share
+from ..imaging.volume import Volume
+from .document import Case
+from .findings import BLOCK, DOUBT, NOTE, Finding
+from .lung import lung_report
+from .phase import Ground, Phase
+from .ratios import tumour_to_normal
+
+# DEFINITIONS: the balance is quiet within the first pair, a doubt within the second, and blocks beyond.
+BALANCE_QUIET, BALANCE_DOUBT = (0.85, 1.15), (0.70, 1.30)
+REGISTRATION_DOUBT_BELOW = 0.85
+LUNG_LIMIT_GY, LUNG_LIMIT_MBQ = 30.0, 610.0
+_FIELD_SURPLUS_NOTICED = 1.05
+_NEGATIVE_NOTICED = 0.01
+# Below this measured tumour-to-normal ratio its true contrast cannot be told from the surroundings' own variation.
+_CONTRAST_KNOWN = 1.2
+
+
+def check_phase(case: Case, phase: Phase, ground: Ground, image: Volume) -> list[Finding]:
+    """All findings about one phase, unsorted."""
+    return [
+        *_registration(phase),
+        *_balance(phase),
+        *_negative(phase, image),
+        *_coverage(phase),
+        *_outside(phase),
+        *_overlap(case, ground),
+        *_blur(case, phase, ground),
+        *_lungs(case, phase, ground),
+    ]
+
+
+def _registration(phase: Phase) -> list[Finding]:
+    quality = phase.registration.quality
+    if phase.registration.method.startswith("rigid") and quality < REGISTRATION_DOUBT_BELOW:
+        return [
+            Finding(
+                DOUBT,
+                "registration",
+                phase.image_role,
+                f"the two CTs correlate by {quality:.2f} near the liver after registration, expected at least "
+                f"{REGISTRATION_DOUBT_BELOW:g}",
+                "Look at the fused images, correct the registration",
+            )
+        ]
+    return []
+
+
+def _balance(phase: Phase) -> list[Finding]:
+    if phase.calibration != ABSOLUTE:
+        return []
+    found = []
+    ratio = phase.balance["ratio"]
+    if not BALANCE_QUIET[0] <= ratio <= BALANCE_QUIET[1]:
+        within = BALANCE_DOUBT[0] <= ratio <= BALANCE_DOUBT[1]
+        found.append(
+            Finding(
+                DOUBT if within else BLOCK,
+                "activity-balance",
+                phase.image_role,
+                f"liver and lungs hold {ratio:.2f} of the net injected activity, expected "
+                f"{BALANCE_QUIET[0]:g} to {BALANCE_QUIET[1]:g}",
+                "Check vial, residual, times and calibration, or write the reason under accepted in the case",
+            )
+        )
+    field_ratio = phase.balance["field_ratio"]
+    if field_ratio > _FIELD_SURPLUS_NOTICED and field_ratio > ratio:
+        found.append(
+            Finding(
+                NOTE,
+                "field-surplus",
+                phase.image_role,
+                f"the whole field holds {field_ratio:.2f} of the net injected activity, {field_ratio - ratio:.2f} of it "
+                "outside liver and lungs: low-count PET is biased upward where there is nothing; doses do not use it",
+            )
+        )
+    return found
+
+
+def _negative(phase: Phase, image: Volume) -> list[Finding]:
+    count, share = negative_share(image.array)
+    if share > _NEGATIVE_NOTICED:
+        return [
+            Finding(
+                DOUBT,
+                "negative-voxels",
+                phase.image_role,
+                f"{count} voxels are negative, together {100.0 * share:.1f} % of the positive sum; means keep them",
+                "Check the reconstruction",
+            )
+        ]
+    return []
+
+
+def _coverage(phase: Phase) -> list[Finding]:
+    covered = phase.balance["liver_in_field_share"]
+    if covered < 0.5:
+        return [
+            Finding(
+                BLOCK, "liver-cut", phase.image_role, f"only {100.0 * covered:.0f} % of the liver lies in its field of view",
+                "Check the registration and the image",
+            )
+        ]
+    if covered < 0.99:
+        return [
+            Finding(
+                DOUBT,
+                "liver-cut",
+                phase.image_role,
+                f"{100.0 * (1.0 - covered):.0f} % of the liver lies outside its field of view and counts as without dose",
+                "Use an image that holds the whole liver",
+            )
+        ]
+    return []
+
+
+def _outside(phase: Phase) -> list[Finding]:
+    if phase.calibration == ABSOLUTE:
+        return []
+    outside = 1.0 - phase.balance["territories_share_of_field"]
+    return [
+        Finding(
+            NOTE,
+            "counts-outside",
+            phase.image_role,
+            f"{100.0 * outside:.0f} % of the field's counts lie outside all territories (blur, lungs, background); "
+            "they get no dose",
+        )
+    ]
+
+
+def _overlap(case: Case, ground: Ground) -> list[Finding]:
+    """Territories of different injections that overlap need a stated split."""
+    names = sorted({injection.territory for injection in case.injections})
+    parcels = ground.parcels
+    for number, first in enumerate(names):
+        for second in names[number + 1 :]:
+            both = ((parcels.code & parcels.bit(first)) != 0) & ((parcels.code & parcels.bit(second)) != 0)
+            shared_ml = float(parcels.volume_ml[both].sum())
+            smaller_ml = min(
+                float(parcels.volume_ml[(parcels.code & parcels.bit(name)) != 0].sum()) for name in (first, second)
+            )
+            if shared_ml > 0.01 * smaller_ml:
+                return [
+                    Finding(
+                        DOUBT if "territories-overlap" in case.accepted else BLOCK,
+                        "territories-overlap",
+                        f'territories "{first}" and "{second}"',
+                        f"they overlap by {shared_ml:.1f} mL, and how the counts there are split is not stated",
+                        'Draw them apart, or write under accepted: "territories-overlap": "each over its own counts"',
+                    )
+                ]
+    return []
+
+
+def _blur(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
+    tumours = case.contours_of(TUMOUR)
+    fwhm = case.settings.resolution_fwhm_mm.get(phase.image_role)
+    if fwhm is None:
+        if not tumours:
+            return []
+        return [
+            Finding(
+                NOTE,
+                "resolution-unknown",
+                phase.image_role,
+                "its resolution is not given, so what blur does to small lesions is not said",
+                f"Write settings.resolution_fwhm_mm.{phase.image_role}",
+            )
+        ]
+    found = []
+    for name in tumours:
+        if not _perfused(case, ground, name):
+            found.append(
+                Finding(NOTE, "tumour-not-perfused", name, "it lies outside all territories that were injected")
+            )
+            continue
+        volume_ml = contour_volume_ml(ground, name)
+        ratio = tumour_to_normal(case, phase, ground, name)
+        if ratio and ratio[0] > _CONTRAST_KNOWN:
+            true_contrast = contrast_before_blur(ratio[0], volume_ml, fwhm)
+            expected = f"about {100.0 * expected_reading(volume_ml, fwhm, true_contrast):.0f} %"
+        else:
+            expected = f"{100.0 * sphere_recovery(volume_ml, fwhm):.0f} to 100 %"
+        unresolved = "" if is_resolved(volume_ml, fwhm) else "; D2, D98, V_x, minimum and maximum are not resolved"
+        found.append(
+            Finding(
+                NOTE,
+                "blur",
+                name,
+                f"at {volume_ml:.1f} mL ({sphere_diameter_mm(volume_ml):.0f} mm across) and {fwhm:g} mm FWHM its mean dose "
+                f"is expected to read {expected} of the true one{unresolved}",
+            )
+        )
+    return found
+
+
+def _perfused(case: Case, ground: Ground, name: str) -> bool:
+    """Whether a twentieth of a tumour or more lies in the injected territories."""
+    parcels = ground.parcels
+    inside = (parcels.code & parcels.bit(name)) != 0
+    injected = (parcels.code & parcels.bits(sorted({i.territory for i in case.injections}))) != 0
+    return bool(parcels.volume_ml[inside & injected].sum() >= 0.05 * parcels.volume_ml[inside].sum())
+
+
+def contour_volume_ml(ground: Ground, name: str) -> float:
+    """Volume of a drawn contour on its own grid."""
+    volume = ground.contours[name]
+    return float(np.count_nonzero(volume.array)) * volume.geometry.voxel_volume_ml
+
+
+def _lungs(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
+    report = lung_report(case, phase, ground)
+    found = []
+    if case.contours_of(LUNG) and report["mass_source"] == "assumed":
+        found.append(
+            Finding(
+                NOTE,
+                "lungs-cut",
+                case.contours_of(LUNG)[0],
+                f"the lungs are cut off by the field of view; lung dose uses the assumed {report['mass_g']:g} g, not the "
+                f"visible {report['visible_mass_g']:.0f} g",
+                "Give the lung mass under settings.lung_mass_g if it is known",
+            )
+        )
+    if report["mean_gy"] > LUNG_LIMIT_GY or report["activity_mbq"] > LUNG_LIMIT_MBQ:
+        found.append(
+            Finding(
+                DOUBT,
+                "lung-limit",
+                "lungs",
+                f"{report['mean_gy']:.1f} Gy and {report['activity_mbq']:.0f} MBq, limits are {LUNG_LIMIT_GY:g} Gy per "
+                f"treatment and {LUNG_LIMIT_MBQ:g} MBq",
+                "Check the lung shunt and the lung mass",
+            )
+        )
+    return found
+
+

@@ -1,0 +1,244 @@
+"""What can be found wrong with a case before any dose is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dosimetry.activity import ABSOLUTE
+from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR
+from ..errors import InputError
+from ..imaging.emission import COUNTS, concentration_factor, hours_between, require_nuclide_half_life
+from ..imaging.volume import Volume
+from ..physics.nuclides import constants_set
+from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
+from .findings import BLOCK, DOUBT, NOTE, Finding, from_error
+from .inputs import Inputs
+
+# A tumour may bulge a little over a smoothly drawn liver; below this it is not worth a person's attention.
+_OUTSIDE_NOTICED_SHARE, _OUTSIDE_NOTICED_ML = 0.02, 0.1
+_ADMINISTRATION_DIFFERENCE_H = 1.0
+
+
+def check_case(case: Case, inputs: Inputs) -> list[Finding]:
+    """All findings that need no computation, unsorted."""
+    findings = list(inputs.findings)
+    for check in (_structure, _times, _emission, _contours):
+        findings.extend(check(case, inputs))
+    return findings
+
+
+def pre_image(case: Case) -> str | None:
+    """Role of the image the predicted dose comes from."""
+    return MAA_SPECT if MAA_SPECT in case.images else None
+
+
+def post_image(case: Case) -> str | None:
+    """Role of the image the delivered dose comes from."""
+    return next((role for role in (Y90_PET, Y90_SPECT) if role in case.images), None)
+
+
+def own_ct(role: str) -> str:
+    """Role of the CT acquired with an emission image."""
+    return MAA_CT if role == MAA_SPECT else Y90_CT
+
+
+def _structure(case: Case, inputs: Inputs) -> list[Finding]:
+    found = []
+    if len(case.contours_of(LIVER)) != 1:
+        found.append(
+            Finding(
+                BLOCK,
+                "no-liver",
+                "contours",
+                f"expected exactly one contour with role liver, got {len(case.contours_of(LIVER))}",
+                "Set the roles in the case",
+            )
+        )
+    if not case.injections:
+        found.append(
+            Finding(BLOCK, "no-injection", "injections", "there is none", "Write territory, time, vial and residual")
+        )
+    if pre_image(case) is None and post_image(case) is None:
+        found.append(
+            Finding(BLOCK, "no-emission-image", "images", "there is neither MAA SPECT nor 90Y PET or SPECT", "Add one")
+        )
+    known = case.contours_of(TERRITORY) + case.contours_of(LIVER)
+    for injection in case.injections:
+        if injection.territory not in known:
+            found.append(
+                Finding(
+                    BLOCK,
+                    "territory",
+                    f'injection "{injection.id}"',
+                    f'there is no territory contour "{injection.territory}"',
+                    f"Name one of: {', '.join(known) or 'none is drawn'}",
+                )
+            )
+    identifiers = sorted({entry.patient_id for entry in case.images.values() if entry.patient_id})
+    if len(identifiers) > 1:
+        found.append(
+            Finding(
+                BLOCK, "several-patients", "images", f"they belong to {', '.join(identifiers)}", "Use one patient's images"
+            )
+        )
+    if not case.contours_of(TUMOUR):
+        found.append(Finding(NOTE, "no-tumour", "contours", "no tumour is drawn: all liver counts as normal"))
+    return found
+
+
+def _times(case: Case, inputs: Inputs) -> list[Finding]:
+    found = []
+    post = post_image(case)
+    for role, after in ((post, True), (pre_image(case), False)):
+        facts = case.images[role].emission if role else None
+        if role is None or facts is None or not facts.scan_start:
+            continue
+        for injection in case.injections:
+            elapsed_h = hours_between(injection.time, facts.scan_start)
+            if (elapsed_h < 0.0) if after else (elapsed_h > 0.0):
+                order = "before" if after else "after"
+                found.append(
+                    Finding(
+                        BLOCK,
+                        "dates",
+                        role,
+                        f'its scan at {facts.scan_start} lies {order} injection "{injection.id}" at {injection.time}',
+                        "Check both dates",
+                    )
+                )
+    facts = case.images[post].emission if post else None
+    if facts is not None and facts.administration_time and case.injections:
+        first = min(injection.time for injection in case.injections)
+        difference_h = hours_between(first, facts.administration_time)
+        if abs(difference_h) > _ADMINISTRATION_DIFFERENCE_H:
+            found.append(
+                Finding(
+                    DOUBT,
+                    "administration-time",
+                    post or "",
+                    f"its header says it was given at {facts.administration_time}, the case at {first}",
+                    "Check both times; doses use the case's",
+                )
+            )
+    return found
+
+
+def _emission(case: Case, inputs: Inputs) -> list[Finding]:
+    found = []
+    constants = constants_set(case.constants_set)
+    for role, calibration in (
+        (pre_image(case), case.settings.pre_calibration),
+        (post_image(case), case.settings.post_calibration),
+    ):
+        if role is None:
+            continue
+        facts = case.images[role].emission
+        try:
+            if facts is None:
+                raise InputError(role, "what its values mean is not known", "Write its emission facts into the case")
+            if role in (Y90_PET, Y90_SPECT):
+                require_nuclide_half_life(facts, constants.nuclide, role)
+            if calibration == ABSOLUTE:
+                if role == MAA_SPECT:
+                    raise InputError(
+                        role, "absolute calibration of a 99mTc image does not give 90Y activity", "Choose relative", "units"
+                    )
+                concentration_factor(facts, constants.half_life_h, role)
+            elif facts.units is None:
+                raise InputError(role, "its units are not known", f'Write "{COUNTS}" or "Bq/mL"', "units")
+        except InputError as error:
+            found.append(from_error(error))
+        if role == MAA_SPECT and facts is not None and facts.radionuclide not in (None, "Tc-99m"):
+            found.append(
+                Finding(
+                    DOUBT, "nuclide", role, f"its nuclide is {facts.radionuclide}, expected Tc-99m", "Check the role"
+                )
+            )
+        if role == Y90_PET and facts is not None and facts.radionuclide not in (None, "Y-90"):
+            found.append(
+                Finding(BLOCK, "nuclide", role, f"its nuclide is {facts.radionuclide}, expected Y-90", "Check the role")
+            )
+    return found
+
+
+def _covered(contour: Volume, image: Volume) -> float:
+    """Share of a contour's voxels whose centers lie in an image."""
+    index = np.argwhere(contour.array)[:, ::-1]
+    points = np.concatenate((index, np.ones((len(index), 1))), axis=1)
+    inside = (points @ (image.geometry.lps_to_ijk @ contour.geometry.ijk_to_lps).T)[:, :3]
+    limit = np.array(image.geometry.shape_kji[::-1]) - 0.5
+    return float(np.mean(np.all((inside >= -0.5) & (inside <= limit), axis=1)))
+
+
+def _contours(case: Case, inputs: Inputs) -> list[Finding]:
+    found = []
+    livers = case.contours_of(LIVER)
+    liver = inputs.contours.get(livers[0]) if livers else None
+    for contour in case.contours:
+        volume = inputs.contours.get(contour.name)
+        if volume is None:
+            continue
+        where = f'contour "{contour.name}"'
+        if not volume.array.any():
+            found.append(Finding(BLOCK, "empty-contour", where, "it is empty", "Draw it or take it out of the case"))
+            continue
+        image = inputs.images.get(contour.drawn_on)
+        if image is not None:
+            covered = _covered(volume, image)
+            if covered < 0.99:
+                found.append(
+                    Finding(
+                        BLOCK,
+                        "outside-image",
+                        where,
+                        f"{100.0 * (1.0 - covered):.0f} % of it lies outside the {contour.drawn_on} image",
+                        "Check that it was drawn on this image",
+                    )
+                )
+                continue
+        if liver is not None and liver.array.any() and contour.role in (TUMOUR, TERRITORY):
+            found.extend(_inside_liver(contour.name, contour.role, volume, liver))
+    if not case.contours_of(LUNG):
+        found.append(
+            Finding(NOTE, "no-lungs", "contours", "no lungs are drawn: lung dose uses the assumed lung mass")
+        )
+    return found
+
+
+def _inside_liver(name: str, role: str, volume: Volume, liver: Volume) -> list[Finding]:
+    inside = _share_inside(volume, liver)
+    outside_ml = (1.0 - inside) * float(volume.array.sum()) * volume.geometry.voxel_volume_ml
+    where = f'{"tumour" if role == TUMOUR else "territory"} "{name}"'
+    if inside < 0.5:
+        return [
+            Finding(
+                BLOCK,
+                "outside-liver",
+                where,
+                f"{100.0 * (1.0 - inside):.0f} % of it lies outside the liver, expected under half",
+                "Check its contour, its role, and the liver's contour",
+            )
+        ]
+    if 1.0 - inside > _OUTSIDE_NOTICED_SHARE and outside_ml > _OUTSIDE_NOTICED_ML:
+        return [
+            Finding(
+                DOUBT,
+                "partly-outside-liver",
+                where,
+                f"{outside_ml:.1f} mL of it ({100.0 * (1.0 - inside):.0f} %) lie outside the liver",
+                "Correct either contour, or say why; this part stays in the contour and out of normal liver",
+            )
+        ]
+    return []
+
+
+def _share_inside(volume: Volume, other: Volume) -> float:
+    """Share of a contour's voxels whose centers lie in another contour."""
+    index = np.argwhere(volume.array)[:, ::-1]
+    points = np.concatenate((index, np.ones((len(index), 1))), axis=1)
+    there = np.rint((points @ (other.geometry.lps_to_ijk @ volume.geometry.ijk_to_lps).T)[:, 2::-1]).astype(int)
+    shape = np.array(other.geometry.shape_kji)
+    valid = np.all((there >= 0) & (there < shape), axis=1)
+    hit = np.zeros(len(there), dtype=bool)
+    hit[valid] = other.array[tuple(there[valid].T)]
+    return float(hit.mean())

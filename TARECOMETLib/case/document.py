@@ -1,0 +1,275 @@
+"""The Case: one patient's inputs as one immutable document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..dosimetry.compartments import ROLES
+from ..errors import InputError
+from ..imaging.emission import EmissionFacts
+from ..physics.nuclides import DEFAULT_CONSTANTS_SET, constants_set
+from .codec import decode, encode
+
+SCHEMA_VERSION = 1
+
+DIAGNOSTIC = "diagnostic"
+MAA_SPECT, MAA_CT = "maa_spect", "maa_ct"
+Y90_PET, Y90_SPECT, Y90_CT = "y90_pet", "y90_spect", "y90_ct"
+IMAGE_ROLES = (DIAGNOSTIC, MAA_SPECT, MAA_CT, Y90_PET, Y90_SPECT, Y90_CT)
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image by its role: what its tags say, taken down when the role was given.
+
+    Parameters
+    ----------
+    modality : str
+        CT, MR, NM or PT.
+    description, series_instance_uid, frame_of_reference_uid, patient_id : str
+    content_sha256 : str
+        Over voxels and grid; a file that changed later is found by it.
+    emission : EmissionFacts or None
+        For NM and PT.
+    """
+
+    modality: str
+    description: str = ""
+    series_instance_uid: str = ""
+    frame_of_reference_uid: str = ""
+    patient_id: str = ""
+    content_sha256: str = ""
+    emission: EmissionFacts | None = None
+
+
+@dataclass(frozen=True)
+class ContourEntry:
+    """One drawn structure.
+
+    Parameters
+    ----------
+    name : str
+        As the person named it.
+    role : str
+        liver, territory, tumour, lung or other.
+    source : str
+        What it was drawn on: CT, MR, FDG, uptake, or unknown.
+    drawn_on : str
+        Role of the image whose space it lies in.
+    content_sha256 : str
+    """
+
+    name: str
+    role: str
+    source: str = "unknown"
+    drawn_on: str = DIAGNOSTIC
+    content_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise InputError(
+                f'contour "{self.name}"', f'there is no role "{self.role}"', f"Choose one of {', '.join(ROLES)}"
+            )
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One injection of microspheres into one territory, all in MBq at its own time."""
+
+    id: str
+    territory: str
+    time: str
+    vial_mbq: float
+    residual_mbq: float = 0.0
+    planned_mbq: float | None = None
+    lung_shunt_fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f'injection "{self.id}"'
+        try:
+            datetime.fromisoformat(self.time)
+        except ValueError:
+            raise InputError(
+                where, f'its time "{self.time}" is not an ISO date and time', "Write it as 2026-03-10T11:20:00"
+            ) from None
+        if not self.vial_mbq > 0.0:
+            raise InputError(where, f"its vial activity is {self.vial_mbq:g} MBq", "Give the assayed activity in MBq")
+        if self.residual_mbq < 0.0 or self.residual_mbq >= self.vial_mbq:
+            raise InputError(
+                where,
+                f"its residual of {self.residual_mbq:g} MBq is not between 0 and the vial's {self.vial_mbq:g} MBq",
+                "Check both assays and their units",
+                "residual",
+            )
+        if self.lung_shunt_fraction is not None:
+            require_shunt(self.lung_shunt_fraction, where)
+
+    @property
+    def net_mbq(self) -> float:
+        """Activity that reached the patient."""
+        return self.vial_mbq - self.residual_mbq
+
+
+def require_shunt(fraction: float, where: str) -> None:
+    """Refuse a lung shunt that is not a fraction from 0 to below 1."""
+    if not 0.0 <= fraction < 1.0:
+        raise InputError(
+            where,
+            f"its lung shunt fraction is {fraction:g}, expected 0 to below 1",
+            "Write 5 % as 0.05",
+            "lung-shunt",
+        )
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Radiobiological parameters, given by the person: there is no default."""
+
+    alpha_beta_gy: float
+    repair_half_time_h: float
+    eud_exponent: float | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How doses are computed.
+
+    Parameters
+    ----------
+    pre_calibration, post_calibration : str
+        ``"relative"`` (counts shared out) or ``"absolute"`` (Bq/mL).
+    liver_density_g_ml : float
+        Of liver and tumours.
+    other_density_g_ml : float
+        Of everything outside liver, tumours and lungs; it only takes energy that leaves them.
+    lung_mass_g : float
+        Assumed where the lungs are cut off by the field of view, not drawn, or the CT gives none.
+    resolution_fwhm_mm : dict
+        Image role to resolution of the reconstructed image, for what blur does at each lesion's size.
+    dose_grid_mm : float
+        Wanted edge of a dose voxel; the contours' grid is divided or joined by whole factors to come near.
+    tumour_tissue, liver_tissue : Tissue or None
+        For BED and gEUD.
+    """
+
+    pre_calibration: str = "relative"
+    post_calibration: str = "absolute"
+    liver_density_g_ml: float = 1.05
+    other_density_g_ml: float = 1.04
+    lung_mass_g: float = 1000.0
+    resolution_fwhm_mm: dict[str, float] = field(default_factory=dict)
+    dose_grid_mm: float = 2.0
+    tumour_tissue: Tissue | None = None
+    liver_tissue: Tissue | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pre_calibration", "post_calibration"):
+            if getattr(self, name) not in ("relative", "absolute"):
+                raise InputError(
+                    f"settings.{name}", f'there is no "{getattr(self, name)}"', 'Write "relative" or "absolute"'
+                )
+        for name, low, high in (
+            ("liver_density_g_ml", 0.9, 1.2),
+            ("other_density_g_ml", 0.8, 1.3),
+            ("lung_mass_g", 100.0, 3000.0),
+            ("dose_grid_mm", 1.0, 6.0),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(
+                    f"settings.{name}", f"expected {low:g} to {high:g}, got {getattr(self, name):g}", "Check the unit"
+                )
+
+
+@dataclass(frozen=True)
+class Case:
+    """All inputs of one patient except where the files are.
+
+    Parameters
+    ----------
+    case_id : str
+        Pseudonym.
+    device : str
+    constants_set : str
+        Name of the decay data set.
+    images : dict
+        Role to entry.
+    contours : tuple of ContourEntry
+    injections : tuple of Injection
+    lung_shunt_fraction : float
+        For injections without their own.
+    lung_shunt_method : str
+        planar, SPECT or entered.
+    settings : Settings
+    registration_lps : dict
+        ``"pre"`` or ``"post"`` to a 4x4 matrix (image frame to diagnostic) that a person fixed; else it is computed.
+    accepted : dict
+        Code of a doubt to the person's reason for accepting it.
+    """
+
+    case_id: str
+    images: dict[str, ImageEntry]
+    contours: tuple[ContourEntry, ...]
+    injections: tuple[Injection, ...] = ()
+    device: str = "TheraSphere"
+    constants_set: str = DEFAULT_CONSTANTS_SET
+    lung_shunt_fraction: float = 0.0
+    lung_shunt_method: str = "entered"
+    settings: Settings = field(default_factory=Settings)
+    registration_lps: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    accepted: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise InputError(
+                "case", f"its schema version is {self.schema_version}, expected {SCHEMA_VERSION}", "Use `case new` again"
+            )
+        constants_set(self.constants_set)
+        require_shunt(self.lung_shunt_fraction, "case")
+        for role in self.images:
+            if role not in IMAGE_ROLES:
+                raise InputError(f"images.{role}", "there is no such role", f"Choose one of {', '.join(IMAGE_ROLES)}")
+        names = [contour.name for contour in self.contours]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f'contour "{name}"', "two contours have this name", "Rename one of them")
+
+    def contours_of(self, role: str) -> list[str]:
+        """Names of the contours with a role, in order."""
+        return [contour.name for contour in self.contours if contour.role == role]
+
+    def sha256(self) -> str:
+        """Hash of the canonical text; results carry it."""
+        return hashlib.sha256(json.dumps(encode(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Where images and contours are found: outside the hashed text."""
+
+    images: dict[str, str] = field(default_factory=dict)
+    contours: dict[str, str] = field(default_factory=dict)
+
+
+def case_to_json(case: Case, files: CaseFiles) -> str:
+    """The case file's text."""
+    data = {"schema_version": case.schema_version, "case_id": case.case_id, **encode(case), "files": encode(files)}
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def case_from_json(text: str, where: str) -> tuple[Case, CaseFiles]:
+    """Read a case file's text; errors name the field."""
+    try:
+        data: Any = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            where, f"it is not valid JSON (line {error.lineno}, column {error.colno})", "Correct that place", "json"
+        ) from None
+    if not isinstance(data, dict):
+        raise InputError(where, "expected one JSON object", "Make it with `tarecomet case new`", "json")
+    files = decode(CaseFiles, data.pop("files", {}), "files")
+    return decode(Case, data, "case"), files

@@ -1,0 +1,288 @@
+"""A case from a folder as a hospital hands it over: roles proposed, treatment read, doubts said."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..dosimetry.compartments import LIVER, OTHER, TERRITORY
+from ..errors import InputError
+from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
+from ..imaging.emission import EmissionFacts, emission_facts
+from ..imaging.image_files import image_stem, is_image_file, read_contours, read_image
+from ..imaging.volume import Volume
+from ..units import MBQ_PER_GBQ
+from .document import DIAGNOSTIC, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
+from .inputs import require_finite_image
+from .roles import contour_role, file_image_role, match_territory, propose_image_roles, words
+
+_CONTOUR_FOLDERS = ("contour", "contours", "segmentation", "segmentations", "masks", "structures", "rois")
+_RESOLUTION_KEYS = {"spect": ("maa_spect", "y90_spect"), "pet": ("y90_pet",)}
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """A proposed case, where its files are, and what a person should look at."""
+
+    case: Case
+    files: CaseFiles
+    remarks: tuple[str, ...]
+
+
+def new_case(folder: Path, base: Path) -> Iterator[tuple[float, str]]:
+    """Scan a folder and propose a case; a generator of (share done, what) whose value is a NewCase.
+
+    Parameters
+    ----------
+    folder : Path
+        DICOM of any layout, NRRD, NIfTI, .seg.nrrd, and treatment.json where there is one.
+    base : Path
+        Folder the case file will stand in; paths are written relative to it.
+
+    Raises
+    ------
+    InputError
+        Where nothing usable is found or something found is damaged.
+    """
+    if not folder.is_dir():
+        raise InputError(str(folder), "there is no such folder", "Give the folder with the patient's images", "no-file")
+    yield 0.0, "looking through the folder"
+    all_files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    image_files = [p for p in all_files if is_image_file(p)]
+    scan = scan_dicom(p for p in all_files if not is_image_file(p) and p.suffix.lower() not in (".json", ".csv", ".txt"))
+    if scan.unreadable:
+        raise InputError(
+            str(scan.unreadable[0]),
+            f"it cannot be read as DICOM ({len(scan.unreadable)} such file(s))",
+            "Export these files again or take them out of the folder",
+            "corrupt-dicom",
+        )
+    treatment, treatment_path = _find_treatment(all_files)
+    contour_files, plain_images = _sort_image_files(image_files)
+    if not scan.series and not plain_images:
+        raise InputError(
+            str(folder), f"no image found among {len(all_files)} file(s)", "Give a folder with DICOM, NRRD or NIfTI", "no-images"
+        )
+    images, paths, remarks = yield from _collect_images(scan, plain_images, base)
+    contours, contour_paths = yield from _collect_contours(contour_files, treatment, base)
+    if not contours:
+        remarks.append("no contour was found: draw at least the liver, its territories and tumours")
+    for kind, found in scan.other_objects.items():
+        if kind in ("SEG", "RTSTRUCT"):
+            remarks.append(f"{found[0].name} is DICOM {kind}, which is not read: export it from Slicer as .seg.nrrd")
+    where = str(treatment_path) if treatment_path else "case"
+    case = _assemble(folder, images, contours, treatment, where, remarks)
+    files = CaseFiles(images=paths, contours=contour_paths)
+    return NewCase(case, files, tuple(remarks))  # noqa: B901 - the value of the generator
+
+
+def _relative(path: Path, base: Path) -> str:
+    """Path as written into the case file: relative where it can be, with forward slashes."""
+    try:
+        return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return path.resolve().as_posix()
+
+
+def _find_treatment(files: list[Path]) -> tuple[dict[str, Any], Path | None]:
+    for path in files:
+        if path.suffix.lower() != ".json" or "treatment" not in path.name.lower():
+            continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError):
+            raise InputError(str(path), "it is not valid JSON", "Correct or remove it", "json") from None
+        if not isinstance(data, dict):
+            raise InputError(str(path), "expected one JSON object", "Correct or remove it", "json")
+        return data, path
+    return {}, None
+
+
+def _sort_image_files(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Contours and plain images among NRRD/NIfTI files: by extension, folder and name."""
+    contours, images = [], []
+    for path in files:
+        in_contour_folder = any(part.lower() in _CONTOUR_FOLDERS for part in path.parts[:-1])
+        own_words = set(words(image_stem(path)))
+        if path.name.lower().endswith(".seg.nrrd") or in_contour_folder:
+            contours.append(path)
+        elif own_words & {"ct", "mr", "mri", "pet", "spect", "maa"}:
+            images.append(path)
+        elif contour_role(image_stem(path)) != OTHER:
+            contours.append(path)
+        elif file_image_role(path) is not None:
+            images.append(path)
+    return contours, images
+
+
+def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Iterator[tuple[float, str]]:
+    entries: dict[str, ImageEntry] = {}
+    paths: dict[str, str] = {}
+    roles, remarks = propose_image_roles(scan.series)
+    total = len(roles) + len(plain) + 1
+    for number, (role, series) in enumerate(roles.items()):
+        yield (number + 1) / total * 0.8, f"reading {role}"
+        volume = read_series(series)
+        require_finite_image(volume, series.where)
+        entries[role] = _dicom_entry(series, volume)
+        parents = {path.parent for path in series.files}
+        single = series.files[0] if len(series.files) == 1 else series.files[0].parent
+        if len(parents) > 1:
+            raise InputError(series.where, "its files lie in several folders", "Put each series into one folder")
+        paths[role] = _relative(single, base)
+    for number, path in enumerate(plain):
+        role = file_image_role(path)
+        if role is None or role in entries:
+            continue
+        yield (len(roles) + number + 1) / total * 0.8, f"reading {role}"
+        volume = read_image(path)
+        require_finite_image(volume, str(path))
+        emission = EmissionFacts() if role in ("maa_spect", "y90_spect", "y90_pet") else None
+        modality = {"maa_spect": "NM", "y90_spect": "NM", "y90_pet": "PT"}.get(role, "CT")
+        if emission is not None and modality == "NM":
+            emission = EmissionFacts(units="counts")
+            remarks.append(f"{path.name} has no tags: its values were taken as counts")
+        elif emission is not None:
+            remarks.append(f"{path.name} has no tags: write units, decay_correction and scan_start into the case")
+        entries[role] = ImageEntry(
+            modality=modality, description=path.name, content_sha256=volume.content_hash(), emission=emission
+        )
+        paths[role] = _relative(path, base)
+    return entries, paths, remarks  # noqa: B901
+
+
+def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
+    header = series.header
+    return ImageEntry(
+        modality=series.modality,
+        description=series.description,
+        series_instance_uid=series.uid,
+        frame_of_reference_uid=series.frame_of_reference_uid,
+        patient_id=str(header.get("PatientID", "")),
+        content_sha256=volume.content_hash(),
+        emission=emission_facts(series.headers) if series.modality in ("PT", "NM") else None,
+    )
+
+
+def _collect_contours(files: list[Path], treatment: dict[str, Any], base: Path) -> Iterator[tuple[float, str]]:
+    drawn_on = {"diagnostic-ct": DIAGNOSTIC, "diagnostic": DIAGNOSTIC, "maa-spect": "maa_spect", "y90-pet": "y90_pet"}.get(
+        str(treatment.get("contours_drawn_on", DIAGNOSTIC)), DIAGNOSTIC
+    )
+    entries: list[ContourEntry] = []
+    paths: dict[str, str] = {}
+    for number, path in enumerate(files):
+        yield 0.8 + 0.2 * number / len(files), f"reading contour {image_stem(path)}"
+        for name, volume in read_contours(path):
+            if not volume.array.any():
+                raise InputError(
+                    f'contour "{name}"', f"it is empty ({path.name})", "Draw it or take the file away", "empty-contour"
+                )
+            if name in paths:
+                raise InputError(f'contour "{name}"', f"two files hold it, {path.name} is the second", "Rename one")
+            entries.append(
+                ContourEntry(
+                    name=name,
+                    role=contour_role(name),
+                    source="CT" if drawn_on == DIAGNOSTIC else "uptake",
+                    drawn_on=drawn_on,
+                    content_sha256=volume.content_hash(),
+                )
+            )
+            paths[name] = _relative(path, base)
+    order = {LIVER: 0, TERRITORY: 1}
+    entries.sort(key=lambda entry: order.get(entry.role, 2))
+    return entries, paths  # noqa: B901
+
+
+def _number(data: dict[str, Any], name: str, where: str) -> float | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{where}, {name}", f"expected a number, got {value!r}", "Correct the value", "case-field")
+    return float(value)
+
+
+def _activity_mbq(data: dict[str, Any], name: str, where: str) -> float | None:
+    """A field given as name_mbq or name_gbq."""
+    gbq = _number(data, f"{name}_gbq", where)
+    return round(gbq * MBQ_PER_GBQ, 9) if gbq is not None else _number(data, f"{name}_mbq", where)
+
+
+def _assemble(
+    folder: Path,
+    images: dict[str, ImageEntry],
+    contours: list[ContourEntry],
+    treatment: dict[str, Any],
+    where: str,
+    remarks: list[str],
+) -> Case:
+    identifiers = sorted({entry.patient_id for entry in images.values() if entry.patient_id})
+    if len(identifiers) > 1:
+        raise InputError(
+            str(folder),
+            f"its images belong to several patients ({', '.join(identifiers)})",
+            "Give one patient's folder",
+            "several-patients",
+        )
+    territories = [c.name for c in contours if c.role == TERRITORY] or [c.name for c in contours if c.role == LIVER]
+    injections = []
+    given = treatment.get("injections", [])
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        raise InputError(f"{where}, injections", "expected a list of objects", "Correct the file", "case-field")
+    for number, item in enumerate(given):
+        place = f"{where}, injections[{number}]"
+        vial = _activity_mbq(item, "vial", place)
+        if vial is None:
+            raise InputError(place, "its vial activity is missing", "Write vial_gbq or vial_mbq", "case-field")
+        wanted = str(item.get("territory", ""))
+        territory = match_territory(wanted, territories)
+        if territory is None:
+            if not territories:
+                raise InputError(place, f'there is no contour for its territory "{wanted}"', "Draw it", "territory")
+            raise InputError(
+                place,
+                f'no single contour matches its territory "{wanted}"',
+                f"Name it as one of: {', '.join(territories)}",
+                "territory",
+            )
+        injections.append(
+            Injection(
+                id=str(item.get("id", number + 1)),
+                territory=territory,
+                time=str(item.get("time", "")),
+                vial_mbq=vial,
+                residual_mbq=_activity_mbq(item, "residual", place) or 0.0,
+                planned_mbq=_activity_mbq(item, "planned", place),
+                lung_shunt_fraction=_number(item, "lung_shunt_fraction", place),
+            )
+        )
+    if not injections:
+        remarks.append("no treatment.json with injections was found: write the injections into the case")
+    planar = _number(treatment, "lung_shunt_fraction_planar", where)
+    shunt = planar if planar is not None else _number(treatment, "lung_shunt_fraction", where)
+    if shunt is None and injections:
+        remarks.append("no lung shunt fraction was given: 0 is written, correct it")
+    resolution = treatment.get("resolution_fwhm_mm", {})
+    return Case(
+        case_id=str(treatment.get("patient") or (identifiers[0] if identifiers else folder.name)),
+        device=str(treatment.get("device", "TheraSphere")),
+        images=images,
+        contours=tuple(contours),
+        injections=tuple(injections),
+        lung_shunt_fraction=shunt or 0.0,
+        lung_shunt_method="planar" if planar is not None else "entered",
+        settings=Settings(
+            resolution_fwhm_mm={
+                role: float(resolution[key])
+                for key, wanted_roles in _RESOLUTION_KEYS.items()
+                if isinstance(resolution, dict) and isinstance(resolution.get(key), (int, float))
+                for role in wanted_roles
+                if role in images
+            }
+        ),
+    )

@@ -1,0 +1,125 @@
+"""NRRD, NIfTI and MetaImage files through SimpleITK, and segmentations in Slicer's .seg.nrrd."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .geometry import VolumeGeometry
+from .volume import Volume
+
+IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name ends as one of the formats read here."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def image_stem(path: Path) -> str:
+    """File name without its image suffix."""
+    name = path.name
+    for suffix in sorted((".seg.nrrd", *IMAGE_SUFFIXES), key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
+
+
+def _read(path: Path) -> Any:
+    import SimpleITK as sitk
+
+    if not path.is_file():
+        raise InputError(str(path), "there is no such file", "Check the path", "no-file")
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError:
+        raise InputError(
+            str(path), "it cannot be read as an image", "Give a whole NRRD, NIfTI or MetaImage file", "corrupt-image"
+        ) from None
+
+
+def _geometry(image: Any) -> VolumeGeometry:
+    return VolumeGeometry.from_components(
+        image.GetSize()[::-1],
+        spacing_mm=image.GetSpacing(),
+        origin_lps_mm=image.GetOrigin(),
+        direction_lps=np.array(image.GetDirection()).reshape(3, 3),
+    )
+
+
+def read_image(path: Path) -> Volume:
+    """Read a scalar three-dimensional image."""
+    import SimpleITK as sitk
+
+    image = _read(path)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(
+            str(path),
+            f"expected one value per voxel in three dimensions, got {image.GetDimension()} dimensions and "
+            f"{image.GetNumberOfComponentsPerPixel()} values",
+            "Export a single volume",
+        )
+    return Volume(sitk.GetArrayFromImage(image), _geometry(image))
+
+
+def read_contours(path: Path) -> list[tuple[str, Volume]]:
+    """Read every structure in a label image or a .seg.nrrd.
+
+    Returns
+    -------
+    list of (str, Volume)
+        Names and boolean volumes: segments' names from a .seg.nrrd; else the file's stem, followed by the label's
+        number where there are several labels.
+    """
+    import SimpleITK as sitk
+
+    image = _read(path)
+    array = sitk.GetArrayFromImage(image)
+    geometry = _geometry(image)
+    layers = [array] if image.GetNumberOfComponentsPerPixel() == 1 else list(np.moveaxis(array, -1, 0))
+    keys = {key for key in image.GetMetaDataKeys() if key.startswith("Segment")}
+    numbers = sorted({int(key[7 : key.index("_")]) for key in keys if key.endswith("_Name") and key[7 : key.index("_")].isdigit()})
+    if numbers:
+        found = []
+        for number in numbers:
+            prefix = f"Segment{number}_"
+            layer = int(image.GetMetaData(prefix + "Layer")) if prefix + "Layer" in keys else 0
+            label = int(image.GetMetaData(prefix + "LabelValue")) if prefix + "LabelValue" in keys else 1
+            found.append((image.GetMetaData(prefix + "Name").strip(), Volume(layers[layer] == label, geometry)))
+        return found
+    if len(layers) != 1:
+        raise InputError(str(path), "it holds several layers without segment names", "Save it as .seg.nrrd from Slicer")
+    values = [int(value) for value in np.unique(array) if value != 0]
+    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
+        raise InputError(str(path), "it holds fractions, expected a label image", "Export the contour as labels")
+    if len(values) > 63:
+        raise InputError(str(path), f"it holds {len(values)} labels, expected at most 63", "Export contours as labels")
+    stem = image_stem(path)
+    if len(values) <= 1:
+        return [(stem, Volume(array != 0, geometry))]
+    return [(f"{stem} {value}", Volume(array == value, geometry)) for value in values]
+
+
+def write_image(path: Path, volume: Volume, *, compress: bool = True) -> None:
+    """Write a volume; the file appears whole or not at all."""
+    import SimpleITK as sitk
+
+    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(volume.geometry.spacing_mm)
+    image.SetOrigin(volume.geometry.origin_lps_mm)
+    image.SetDirection(volume.geometry.direction_lps.ravel().tolist())
+    suffix = next((end for end in IMAGE_SUFFIXES[::-1] if path.name.lower().endswith(end)), None)
+    if suffix is None:
+        raise InputError(str(path), "its ending names no image format", f"Use one of {', '.join(IMAGE_SUFFIXES)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{image_stem(path)}.part{os.getpid()}{suffix}")
+    try:
+        sitk.WriteImage(image, str(aside), compress)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ python compare_point_kernels.py y90_water.csv reference.csv --label "Graves 2019
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +122,29 @@ def common_shells(kernel: Kernel, reference: Kernel) -> tuple[np.ndarray, np.nda
     return np.arange(count), kernel.outer_mm_g_ml[:count]
 
 
+def with_assumed_sigma(reference: Kernel, kernel: Kernel, histories_ratio: float) -> Kernel:
+    """Give a reference without sigmas those of the kernel, scaled to its number of histories.
+
+    Parameters
+    ----------
+    reference, kernel : Kernel
+        The table without, and the one with sigmas.
+    histories_ratio : float
+        Histories of the kernel over histories of the reference.
+
+    Returns
+    -------
+    Kernel
+        The reference with sigmas in the shells that both have, and NaN beyond.
+    """
+    if kernel.sigma is None:
+        return reference
+    shells, _ = common_shells(kernel, reference)
+    sigma = np.full(len(reference.fraction), np.nan)
+    sigma[shells] = kernel.sigma[shells] * np.sqrt(histories_ratio)
+    return replace(reference, sigma=sigma)
+
+
 def print_comparison(kernel: Kernel, reference: Kernel, label: str) -> None:
     """Print shells, cumulative fractions and percentage radii of both tables."""
     shells, outer = common_shells(kernel, reference)
@@ -201,6 +224,7 @@ def main() -> None:
     parser.add_argument("kernel", type=Path, help="shipped table")
     parser.add_argument("reference", type=Path, help="reference table")
     parser.add_argument("--column", type=int, default=1, help="energy column of a file without names, from 0")
+    parser.add_argument("--reference-histories", type=float, help="for a reference that has no standard deviations")
     parser.add_argument("--label", help="name of the reference (default: its file name)")
     parser.add_argument("--figure", type=Path, help="figure to write (.png, .svg, .pdf)")
     arguments = parser.parse_args()
@@ -210,6 +234,9 @@ def main() -> None:
     mean_mev = read_header_number(arguments.kernel, "emitted_mean_energy_mev")
     kernel = read_kernel(arguments.kernel, mean_mev)
     reference = read_kernel(arguments.reference, mean_mev, arguments.column)
+    if reference.sigma is None and arguments.reference_histories:
+        histories = read_header_number(arguments.kernel, "histories")
+        reference = with_assumed_sigma(reference, kernel, histories / arguments.reference_histories)
     label = arguments.label or arguments.reference.stem
     print_comparison(kernel, reference, label)
     if arguments.figure:

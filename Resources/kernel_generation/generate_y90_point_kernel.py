@@ -466,6 +466,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--raw", type=Path, help="also keep the tallies of the run in this .npz file")
     parser.add_argument("--from-raw", type=Path, help="make the table from this .npz file, without a simulation")
     arguments = parser.parse_args()
+    # Beyond the last pair penRed falls back to pair 0 without a word.
     if not 0 <= arguments.seed <= 1000:
         parser.error("--seed: penRed has the seed pairs 0 to 1000")
     if arguments.histories < 1:

@@ -79,8 +79,8 @@ def _balance(phase: Phase) -> list[Finding]:
                 NOTE,
                 "field-surplus",
                 phase.image_role,
-                f"the whole field holds {field_ratio:.2f} of the net injected activity, {field_ratio - ratio:.2f} of it "
-                "outside liver and lungs: low-count PET is biased upward where there is nothing; doses do not use it",
+                f"the whole field holds {field_ratio:.2f} of the net injected activity, {field_ratio - ratio:.2f} of "
+                "it outside liver and lungs: low-count PET is biased upward in empty regions; doses do not use it",
             )
         )
     return found
@@ -106,7 +106,10 @@ def _coverage(phase: Phase) -> list[Finding]:
     if covered < 0.5:
         return [
             Finding(
-                BLOCK, "liver-cut", phase.image_role, f"only {100.0 * covered:.0f} % of the liver lies in its field of view",
+                BLOCK,
+                "liver-cut",
+                phase.image_role,
+                f"only {100.0 * covered:.0f} % of the liver lies in its field of view",
                 "Check the registration and the image",
             )
         ]
@@ -116,7 +119,7 @@ def _coverage(phase: Phase) -> list[Finding]:
                 DOUBT,
                 "liver-cut",
                 phase.image_role,
-                f"{100.0 * (1.0 - covered):.0f} % of the liver lies outside its field of view and counts as without dose",
+                f"{100.0 * (1.0 - covered):.0f} % of the liver lies outside its field and counts as without dose",
                 "Use an image that holds the whole liver",
             )
         ]
@@ -197,8 +200,8 @@ def _blur(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
                 NOTE,
                 "blur",
                 name,
-                f"at {volume_ml:.1f} mL ({sphere_diameter_mm(volume_ml):.0f} mm across) and {fwhm:g} mm FWHM its mean dose "
-                f"is expected to read {expected} of the true one{unresolved}",
+                f"at {volume_ml:.1f} mL ({sphere_diameter_mm(volume_ml):.0f} mm across) and {fwhm:g} mm FWHM its mean "
+                f"dose is expected to read {expected} of the true one{unresolved}",
             )
         )
     return found
@@ -227,8 +230,8 @@ def _lungs(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
                 NOTE,
                 "lungs-cut",
                 case.contours_of(LUNG)[0],
-                f"the lungs are cut off by the field of view; lung dose uses the assumed {report['mass_g']:g} g, not the "
-                f"visible {report['visible_mass_g']:.0f} g",
+                f"the lungs are cut off by the field of view; lung dose uses the assumed {report['mass_g']:g} g, not "
+                f"the visible {report['visible_mass_g']:.0f} g",
                 "Give the lung mass under settings.lung_mass_g if it is known",
             )
         )
@@ -244,5 +247,3 @@ def _lungs(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
             )
         )
     return found
-
-

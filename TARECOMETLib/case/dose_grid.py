@@ -47,19 +47,19 @@ def dose_grid(
     shape_ijk, samples_ijk = [], []
     start = np.zeros(3)
     for axis, spacing in enumerate(reference.spacing_mm):
-        first = int(np.floor(low[axis] + 0.5 - margin_mm / spacing))
-        last = int(np.ceil(high[axis] + 0.5 + margin_mm / spacing))
+        begin = int(np.floor(low[axis] + 0.5 - margin_mm / spacing))
+        end = int(np.ceil(high[axis] + 0.5 + margin_mm / spacing))
         if spacing >= 1.5 * wanted_mm:
             parts = int(round(spacing / wanted_mm))
             matrix[:3, axis] /= parts
-            start[axis] = first - 0.5 + 0.5 / parts
-            shape_ijk.append((last - first) * parts)
+            start[axis] = begin - 0.5 + 0.5 / parts
+            shape_ijk.append((end - begin) * parts)
             samples_ijk.append(1)
         else:
             block = max(1, int(round(wanted_mm / spacing)))
             matrix[:3, axis] *= block
-            start[axis] = first - 0.5 + 0.5 * block
-            shape_ijk.append(-(-(last - first) // block))
+            start[axis] = begin - 0.5 + 0.5 * block
+            shape_ijk.append(-(-(end - begin) // block))
             samples_ijk.append(block)
     matrix[:3, 3] = (reference.ijk_to_lps @ np.array([*start, 1.0]))[:3]
     shape = tuple(shape_ijk[::-1])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from ..errors import InputError
 from ..imaging.dicom_series import read_series, scan_dicom
 from ..imaging.image_files import is_image_file, read_contours, read_image
+from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume
 from .document import Case, CaseFiles
 from .findings import DOUBT, Finding
+from .steps import Steps
 
 
 @dataclass
@@ -54,7 +53,7 @@ def load_image(path: Path, series_uid: str = "") -> Volume:
     return read_series(chosen[0])
 
 
-def load_inputs(case: Case, files: CaseFiles, base: Path) -> Iterator[tuple[float, str]]:
+def load_inputs(case: Case, files: CaseFiles, base: Path) -> Steps[Inputs]:
     """Load everything, as a generator of (share done, what) whose value is the Inputs.
 
     Parameters
@@ -93,26 +92,13 @@ def load_inputs(case: Case, files: CaseFiles, base: Path) -> Iterator[tuple[floa
         _compare_hash(volume, contour.content_sha256, f'contour "{contour.name}"', inputs)
         inputs.contours[contour.name] = volume
         done += 1
-    return inputs  # noqa: B901 - the value of the generator, taken by `yield from`
+    return inputs
 
 
 def _path_of(paths: dict[str, str], key: str, where: str) -> str:
     if key not in paths:
         raise InputError(where, "its path is missing", "Write where the file or DICOM folder is", "no-file")
     return paths[key]
-
-
-def require_finite_image(volume: Volume, where: str) -> None:
-    """Refuse NaN and infinity in an image."""
-    if volume.array.dtype.kind == "f":
-        bad = int(volume.array.size - np.count_nonzero(np.isfinite(volume.array)))
-        if bad:
-            raise InputError(
-                where,
-                f"{bad} of {volume.array.size} voxels are not numbers (NaN or infinite)",
-                "Export the image again or repair these voxels",
-                "not-finite",
-            )
 
 
 def _compare_hash(volume: Volume, expected: str, where: str, inputs: Inputs) -> None:

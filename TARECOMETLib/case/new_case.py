@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from ..errors import InputError
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
 from ..imaging.emission import EmissionFacts, emission_facts
 from ..imaging.image_files import image_stem, is_image_file, read_contours, read_image
+from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume
 from ..units import MBQ_PER_GBQ
 from .document import DIAGNOSTIC, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
-from .inputs import require_finite_image
 from .roles import contour_role, file_image_role, match_territory, propose_image_roles, words
+from .steps import Steps
 
 _CONTOUR_FOLDERS = ("contour", "contours", "segmentation", "segmentations", "masks", "structures", "rois")
 _RESOLUTION_KEYS = {"spect": ("maa_spect", "y90_spect"), "pet": ("y90_pet",)}
@@ -33,7 +33,7 @@ class NewCase:
     remarks: tuple[str, ...]
 
 
-def new_case(folder: Path, base: Path) -> Iterator[tuple[float, str]]:
+def new_case(folder: Path, base: Path) -> Steps[NewCase]:
     """Scan a folder and propose a case; a generator of (share done, what) whose value is a NewCase.
 
     Parameters
@@ -77,7 +77,7 @@ def new_case(folder: Path, base: Path) -> Iterator[tuple[float, str]]:
     where = str(treatment_path) if treatment_path else "case"
     case = _assemble(folder, images, contours, treatment, where, remarks)
     files = CaseFiles(images=paths, contours=contour_paths)
-    return NewCase(case, files, tuple(remarks))  # noqa: B901 - the value of the generator
+    return NewCase(case, files, tuple(remarks))
 
 
 def _relative(path: Path, base: Path) -> str:
@@ -119,7 +119,7 @@ def _sort_image_files(files: list[Path]) -> tuple[list[Path], list[Path]]:
     return contours, images
 
 
-def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Iterator[tuple[float, str]]:
+def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Steps[tuple[dict[str, ImageEntry], dict[str, str], list[str]]]:
     entries: dict[str, ImageEntry] = {}
     paths: dict[str, str] = {}
     roles, remarks = propose_image_roles(scan.series)
@@ -152,7 +152,7 @@ def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Iterator[
             modality=modality, description=path.name, content_sha256=volume.content_hash(), emission=emission
         )
         paths[role] = _relative(path, base)
-    return entries, paths, remarks  # noqa: B901
+    return entries, paths, remarks
 
 
 def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
@@ -168,7 +168,7 @@ def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
     )
 
 
-def _collect_contours(files: list[Path], treatment: dict[str, Any], base: Path) -> Iterator[tuple[float, str]]:
+def _collect_contours(files: list[Path], treatment: dict[str, Any], base: Path) -> Steps[tuple[list[ContourEntry], dict[str, str]]]:
     drawn_on = {"diagnostic-ct": DIAGNOSTIC, "diagnostic": DIAGNOSTIC, "maa-spect": "maa_spect", "y90-pet": "y90_pet"}.get(
         str(treatment.get("contours_drawn_on", DIAGNOSTIC)), DIAGNOSTIC
     )
@@ -195,7 +195,7 @@ def _collect_contours(files: list[Path], treatment: dict[str, Any], base: Path) 
             paths[name] = _relative(path, base)
     order = {LIVER: 0, TERRITORY: 1}
     entries.sort(key=lambda entry: order.get(entry.role, 2))
-    return entries, paths  # noqa: B901
+    return entries, paths
 
 
 def _number(data: dict[str, Any], name: str, where: str) -> float | None:

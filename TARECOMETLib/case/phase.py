@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +27,7 @@ from ..physics.point_kernel import medium
 from ..physics.voxel_kernel import voxel_kernel
 from ..units import BQ_PER_MBQ
 from .document import Case
+from .steps import Steps
 
 LOCAL, KERNEL = "local", "kernel"
 # Points per mm at which contours are probed on the emission image's own grid.
@@ -149,7 +149,7 @@ def prepare_ground(
 
 def compute_phase(
     case: Case, constants: ConstantsSet, role: str, image: Volume, registration: Registration, ground: Ground
-) -> Iterator[tuple[float, str]]:
+) -> Steps[Phase]:
     """Doses from one emission image; a generator of (share done, what) whose value is a Phase."""
     calibration = case.settings.pre_calibration if role == "maa_spect" else case.settings.post_calibration
     facts = case.images[role].emission
@@ -181,7 +181,7 @@ def compute_phase(
     _collect(phase, constants, ground, parcel_mbq)
     yield 0.8, "multicompartment doses and balance"
     _native_figures(case, phase, constants, ground, density)
-    return phase  # noqa: B901
+    return phase
 
 
 def _activity(
@@ -209,7 +209,9 @@ def _kernel_sources(case: Case, ground: Ground, activity_map: np.ndarray, parcel
     liver_kernel = voxel_kernel(spacing, "soft-tissue", case.settings.liver_density_g_ml)
     solid = ground.bits_of(case, LIVER, TUMOUR, TERRITORY)
     lung = ((parcels.code & ground.bits_of(case, LUNG)) != 0) & ((parcels.code & solid) == 0)
-    in_lung = np.bincount(parcels.voxel[lung], parcel_mbq[lung], minlength=activity_map.size).reshape(activity_map.shape)
+    in_lung = np.bincount(parcels.voxel[lung], parcel_mbq[lung], minlength=activity_map.size).reshape(
+        activity_map.shape
+    )
     if not in_lung.any():
         return [(activity_map, liver_kernel)]
     lung_kernel = voxel_kernel(spacing, "lung", ground.lung_density_g_ml)
@@ -245,7 +247,10 @@ def _native_figures(case: Case, phase: Phase, constants: ConstantsSet, ground: G
     parcels = divide(moved, density.geometry, samples)  # type: ignore[arg-type]
     if parcels.voxel.size == 0:
         raise InputError(
-            phase.image_role, "no contour lies in its field of view", "Check the registration and the images", "no-overlap"
+            phase.image_role,
+            "no contour lies in its field of view",
+            "Check the registration and the images",
+            "no-overlap",
         )
     at_parcel = density.array.ravel()[parcels.voxel].astype(float)
     if phase.calibration == ABSOLUTE:
@@ -274,7 +279,12 @@ def _balance(
     value = at_parcel * parcels.volume_ml
     field_total = float(density.array.sum(dtype=np.float64)) * density.geometry.voxel_volume_ml
     territory = (parcels.code & parcels.bits(sorted({d.territory for d in phase.deliveries}))) != 0
-    liver_ml = float(sum(ground.contours[n].array.sum() * ground.contours[n].geometry.voxel_volume_ml for n in case.contours_of(LIVER)))
+    liver_ml = float(
+        sum(
+            ground.contours[n].array.sum() * ground.contours[n].geometry.voxel_volume_ml
+            for n in case.contours_of(LIVER)
+        )
+    )
     liver_only = (parcels.code & parcels.bits(case.contours_of(LIVER))) != 0
     phase.balance = {
         "territories_share_of_field": float(value[territory].sum()) / field_total if field_total > 0.0 else 0.0,

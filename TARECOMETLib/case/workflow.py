@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
@@ -22,9 +20,7 @@ from .dose_grid import dose_grid
 from .findings import DOUBT, Finding, refuse_blocks, sort_findings
 from .inputs import Inputs
 from .phase import Ground, Phase, compute_phase, prepare_ground
-
-T = TypeVar("T")
-Steps = Generator[tuple[float, str], None, T]
+from .steps import Steps, part
 
 
 @dataclass(eq=False)
@@ -50,28 +46,7 @@ class CaseResults:
     findings: dict[str, list[Finding]] = field(default_factory=dict)
 
 
-def finish(steps: Steps[T], report: Callable[[float, str], None] | None = None) -> T:
-    """Run a generator of steps to its end and return its value."""
-    while True:
-        try:
-            share, what = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        if report is not None:
-            report(share, what)
-
-
-def _part(steps: Steps[T], start: float, end: float, prefix: str = "") -> Steps[T]:
-    """A generator of steps as a part of a longer one."""
-    while True:
-        try:
-            share, what = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        yield start + (end - start) * share, prefix + what
-
-
-def run_case(case: Case, inputs: Inputs) -> Iterator[tuple[float, str]]:
+def run_case(case: Case, inputs: Inputs) -> Steps[CaseResults]:
     """Compute a case; a generator of (share done, what) whose value is CaseResults.
 
     Raises
@@ -102,12 +77,12 @@ def run_case(case: Case, inputs: Inputs) -> Iterator[tuple[float, str]]:
     for number, (phase, role) in enumerate(wanted.items()):
         start = 0.6 + 0.2 * number
         steps = compute_phase(case, constants, role, inputs.images[role], registrations[phase], results.ground)
-        results.phases[phase] = yield from _part(steps, start, start + 0.2, f"{phase}: ")  # type: ignore[arg-type]
+        results.phases[phase] = yield from part(steps, start, start + 0.2, f"{phase}: ")
         found = check_phase(case, results.phases[phase], results.ground, inputs.images[role])
         results.findings[phase] = sort_findings(found, case.accepted)
     results.findings["case"] = sort_findings(findings, case.accepted)
     refuse_blocks([f for found in results.findings.values() for f in found if f.code not in case.accepted])
-    return results  # noqa: B901
+    return results
 
 
 def _register(
@@ -148,9 +123,7 @@ def _register(
     )
 
 
-def _in_diagnostic_space(
-    case: Case, inputs: Inputs, registrations: dict[str, Registration]
-) -> dict[str, Volume]:
+def _in_diagnostic_space(case: Case, inputs: Inputs, registrations: dict[str, Registration]) -> dict[str, Volume]:
     """Contours moved from the image they were drawn on; voxels keep their values."""
     moved = {}
     for contour in case.contours:
@@ -162,4 +135,3 @@ def _in_diagnostic_space(
             volume = Volume(volume.array, volume.geometry.transformed(registrations[phase].matrix_lps))
         moved[contour.name] = volume
     return moved
-

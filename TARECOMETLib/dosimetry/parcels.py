@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..imaging.geometry import VolumeGeometry
 from ..imaging.volume import Volume
 
@@ -116,19 +117,21 @@ def divide(
     """
     names = tuple(name for name, _ in contours)
     if len(names) > MAXIMUM_CONTOURS or len(set(names)) != len(names):
-        raise ValueError(f"expected at most {MAXIMUM_CONTOURS} contours of different names, got {names}")
+        raise InputError(
+            "contours",
+            f"expected at most {MAXIMUM_CONTOURS} with different names, got {len(names)} with {len(set(names))} names",
+            "Leave some out, or rename those that share a name",
+            "contour-names",
+        )
     groups = _groups_by_grid([volume for _, volume in contours])
-    size = int(np.prod(target.shape_kji))
     counts: dict[int, np.ndarray] = {}
-    bounds = [_reach(code, geometry, target) for geometry, code in groups]
-    bounds = [bound for bound in bounds if bound is not None]
+    reaches = [_reach(code, geometry, target) for geometry, code in groups]
+    bounds = [bound for bound in reaches if bound is not None]
     if not bounds:
-        empty = np.zeros(0)
-        return Parcels(target, names, empty.astype(np.int64), empty.astype(np.uint64), empty)
+        return _no_parcels(target, names)
     first = np.min([bound[0] for bound in bounds], axis=0)
     last = np.max([bound[1] for bound in bounds], axis=0)
     axes = [np.arange(low, high) for low, high in zip(first, last, strict=True)]
-    shape = tuple(len(axis) for axis in axes)
     flat = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), target.shape_kji).ravel()
     for offset in np.ndindex(*samples_kji):
         shift = [(step + 0.5) / count - 0.5 for step, count in zip(offset, samples_kji, strict=True)]
@@ -139,6 +142,8 @@ def divide(
         for value in np.unique(code[hit]):
             tally = counts.setdefault(int(value), np.zeros(flat.size, dtype=np.int32))
             tally[hit[code[hit] == value]] += 1
+    if not counts:  # what there is lies between the points
+        return _no_parcels(target, names)
     share = target.voxel_volume_ml / float(np.prod(samples_kji))
     voxel, code_of, volume = [], [], []
     for value, tally in sorted(counts.items()):
@@ -146,8 +151,26 @@ def divide(
         voxel.append(flat[filled])
         code_of.append(np.full(filled.size, value, dtype=np.uint64))
         volume.append(tally[filled] * share)
-    assert size >= 1 and len(shape) == 3
     return Parcels(target, names, np.concatenate(voxel), np.concatenate(code_of), np.concatenate(volume))
+
+
+def probes_per_voxel(target: VolumeGeometry, contour: VolumeGeometry) -> tuple[int, int, int]:
+    """Points per target voxel (k, j, i) for contours on another grid.
+
+    One where the grids agree; else two per smallest contour voxel edge, at least 4 and at most 8 along each edge.
+    """
+    from ..imaging.geometry import same_grid
+
+    if same_grid(target, contour):
+        return 1, 1, 1
+    step = min(contour.spacing_mm) / 2.0
+    k, j, i = (int(np.clip(np.ceil(spacing / step), 4, 8)) for spacing in target.spacing_mm[::-1])
+    return k, j, i
+
+
+def _no_parcels(target: VolumeGeometry, names: tuple[str, ...]) -> Parcels:
+    empty = np.zeros(0)
+    return Parcels(target, names, empty.astype(np.int64), empty.astype(np.uint64), empty)
 
 
 def _nearest(

@@ -16,6 +16,8 @@ QUIET_RGB: Rgb = (0.72, 0.74, 0.78)
 # Font size and the side panel's largest share of the picture.
 FONT_SHARE, FONT_SMALLEST_PX = 0.026, 12
 PANEL_LARGEST_SHARE = 0.4
+# The color bar's smallest share of the picture's height: where names are many, the last of them are counted instead.
+BAR_SMALLEST_SHARE = 0.3
 LETTER_OF_DIRECTION = {(1, 0): "R", (-1, 0): "L", (1, 1): "A", (-1, 1): "P", (1, 2): "S", (-1, 2): "I"}
 
 
@@ -143,21 +145,26 @@ def _draw_panel(rgb: np.ndarray, layout: Layout, legend: Legend) -> None:
     if legend.bar:
         lines_px = round(1.5 * font * entries)
         height = rgb.shape[0] - row - lines_px - round(7.0 * font)
-        row = _draw_bar(rgb, legend.bar, row, left, width, max(4 * font, min(height, rgb.shape[0] // 2)), font)
-    line = round(1.5 * font)
+        height = max(round(BAR_SMALLEST_SHARE * rgb.shape[0]), min(height, rgb.shape[0] // 2))
+        row = _draw_bar(rgb, legend.bar, row, left, width, height, font)
+    # Lines stand closer together where that makes all names fit.
+    line = int(max(1.15 * font, min(1.5 * font, (rgb.shape[0] - row - font) / max(entries, 1.0))))
     for heading, names in legend.groups:
         if not names:
             continue
-        room = (rgb.shape[0] - row) // line - 2
+        room = (rgb.shape[0] - row - font) // line - 1
+        if room < 1:
+            break
         draw_text(rgb, fitted(heading, font, width, bold=True), row + font // 2, left, font, color=TEXT_RGB, bold=True)
         row += line
-        for name, color in names[:room] if len(names) > room else names:
+        count = len(names) if len(names) <= room else room - 1
+        for name, color in names[:count]:
             fill(rgb, slice(row + font // 2 - 1, row + font // 2 + 2), slice(left, left + round(1.4 * font)), color)
             text = fitted(name, font, width - 2 * font)
             draw_text(rgb, text, row + font // 2, left + 2 * font, font, color=TEXT_RGB)
             row += line
-        if len(names) > room:
-            draw_text(rgb, f"and {len(names) - room} more", row + font // 2, left, font, color=QUIET_RGB)
+        if count < len(names):
+            draw_text(rgb, f"and {len(names) - count} more", row + font // 2, left, font, color=QUIET_RGB)
             row += line
         row += font // 2
 

@@ -12,6 +12,7 @@ import vtk
 
 from ..errors import InputError
 from .coordinates import ras_point
+from .crossings import model_meets_slice, segment_meets_slice
 from .frame import ColorBar, Layout, Legend, compose, draw_orientation, draw_scale, plan_layout
 from .headless import HeadlessSlicer
 from .images import set_image_scalars
@@ -21,7 +22,11 @@ from .slice_view import SliceView, slice_to_ras
 from .three_d_view import VIEWPOINTS_RAS, three_d_view
 
 DEFAULT_OPACITY = 0.6
-POSITION_LETTERS = {"Axial": (2, "S", "I"), "Coronal": (1, "A", "P"), "Sagittal": (0, "R", "L")}
+POSITION_WORDS = {
+    "Axial": (2, "superior", "inferior"),
+    "Coronal": (1, "anterior", "posterior"),
+    "Sagittal": (0, "right", "left"),
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def render_slice(
     place = slice_to_ras(orientation, center_lps_mm)
     _require_size(size_px)
     view = headless.view("slice", SliceView)
-    legend = _legend(foreground, segmentation, models) if annotations else Legend()
+    legend = _legend(foreground, segmentation, models, place) if annotations else Legend()
     layout = plan_layout(size_px, title if annotations else "", legend)
     drawn = [node for node in (segmentation, *models) if node is not None]
     rgb, ras_to_pixel = view.render(
@@ -136,7 +141,7 @@ def render_3d(
     """
     _require_size(size_px)
     view = three_d_view(headless)
-    legend = _legend(None, segmentation, models, in_3d=True)
+    legend = _legend(None, segmentation, models, None)
     layout = plan_layout(size_px, title, legend)
     drawn = [node for node in (segmentation, *models) if node is not None]
     rgb = view.render(drawn, viewpoint, layout.view_size_px)
@@ -168,9 +173,9 @@ def _require_size(size_px: tuple[int, int]) -> None:
 
 
 def _position(orientation: str, center_lps_mm: tuple[float, float, float]) -> str:
-    axis, positive, negative = POSITION_LETTERS[orientation]
+    axis, positive, negative = POSITION_WORDS[orientation]
     value = float(ras_point(center_lps_mm)[axis])
-    return f"{positive if value >= 0 else negative} {abs(value):.1f} mm"
+    return f"{abs(value):.1f} mm {positive if value >= 0 else negative}"
 
 
 def _moved_down(ras_to_pixel: np.ndarray, layout: Layout) -> np.ndarray:
@@ -179,17 +184,21 @@ def _moved_down(ras_to_pixel: np.ndarray, layout: Layout) -> np.ndarray:
     return move @ ras_to_pixel
 
 
-def _legend(foreground: Any | None, segmentation: Any | None, models: Sequence[Any], *, in_3d: bool = False) -> Legend:
+def _legend(
+    foreground: Any | None, segmentation: Any | None, models: Sequence[Any], place: np.ndarray | None
+) -> Legend:
+    """Names and colors of what a slice at ``place`` meets, or of all that is visible in 3D where it is None."""
     groups = []
     if segmentation is not None:
         display = segmentation.GetDisplayNode()
-        is_shown = display.GetSegmentVisibility3D if in_3d else display.GetSegmentVisibility2DOutline
-        shown = (key for key in segment_ids(segmentation) if display.GetSegmentVisibility(key) and is_shown(key))
+        is_shown = display.GetSegmentVisibility3D if place is None else display.GetSegmentVisibility2DOutline
+        shown = [key for key in segment_ids(segmentation) if display.GetSegmentVisibility(key) and is_shown(key)]
+        if place is not None:
+            shown = [key for key in shown if segment_meets_slice(segmentation, key, place)]
         segments = (segmentation.GetSegmentation().GetSegment(key) for key in shown)
         groups.append(("Contours", [(segment.GetName(), tuple(segment.GetColor())) for segment in segments]))
-    if models:
-        entries = [(_model_label(model), tuple(model.GetDisplayNode().GetColor())) for model in models]
-        groups.append(("Isodoses", entries))
+    met = [model for model in models if place is None or model_meets_slice(model, place)]
+    groups.append(("Isodoses", [(_model_label(model), tuple(model.GetDisplayNode().GetColor())) for model in met]))
     return Legend(_color_bar(foreground) if foreground is not None else None, groups)
 
 

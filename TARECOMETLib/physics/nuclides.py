@@ -103,8 +103,10 @@ def constants_set(name: str = DEFAULT_CONSTANTS_SET, nuclide: str = "Y-90") -> C
     Raises
     ------
     InputError
-        Where there is no such set; the sentence lists those there are.
+        Where there is no such nuclide or set; the sentence lists those there are.
     """
+    if nuclide not in nuclides():
+        raise InputError("nuclide", f'there are no decay data of "{nuclide}"', f"Choose one of {', '.join(nuclides())}")
     sets = nuclides()[nuclide].constants_sets
     for candidate in sets:
         if candidate.name.casefold() == str(name).strip().casefold():

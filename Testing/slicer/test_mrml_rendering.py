@@ -141,6 +141,29 @@ class Rendering(SceneTestCase):
         )  # fmt: skip
         self._assert_circle(picture, radius_mm(100.0), color, 2)
 
+    def test_legend_names_what_the_slice_meets(self) -> None:
+        from TARECOMETLib.mrml.crossings import model_meets_slice, segment_meets_slice
+        from TARECOMETLib.mrml.isodose import write_isodoses
+        from TARECOMETLib.mrml.segmentations import Segment, segment_ids, write_segmentation
+        from TARECOMETLib.mrml.slice_view import slice_to_ras
+
+        geometry = oblique_geometry((40, 60, 64), (2.0, 2.2, 3.0))
+        nothing = Volume(np.zeros(geometry.shape_kji, dtype=bool), geometry)
+        segments = [
+            Segment("Ball", "tumour", ball(geometry, CENTER, 20.0), (0.0, 1.0, 0.0)),
+            Segment("Nothing", "tumour", nothing, (0.0, 1.0, 0.0)),
+        ]
+        node = write_segmentation(self.scene, segments, "Contours")
+        ball_id, nothing_id = segment_ids(node)
+        model = write_isodoses(self.scene, spherical_dose(), [100.0], "Dose")[100.0]
+        x, y, z = CENTER
+        # The ball reaches 20 mm and the 100 Gy isodose 31 mm (see radius_mm) up from the middle.
+        for up_mm, in_ball, in_isodose in ((0.0, True, True), (25.0, False, True), (34.0, False, False)):
+            place = slice_to_ras("Axial", (x, y, z + up_mm))
+            self.assertEqual(segment_meets_slice(node, ball_id, place), in_ball)
+            self.assertEqual(model_meets_slice(model, place), in_isodose)
+            self.assertFalse(segment_meets_slice(node, nothing_id, place))
+
     def _assert_circle(self, picture: object, radius: float, color: tuple[float, float, float], reach_px: int) -> None:
         for angle in np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False):
             point = in_slice("Axial", radius * np.cos(angle), radius * np.sin(angle))

@@ -1,0 +1,75 @@
+"""Everything a computed case leaves on disk; a run that fails leaves what was there before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..imaging.image_files import write_image
+from ..imaging.volume import Volume
+from .document import Case, CaseFiles
+from .inputs import Inputs, load_inputs
+from .reporting import write_report
+from .results import results_document
+from .steps import Steps, part
+from .workflow import CaseResults, run_case
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A computed case and the files it was written to."""
+
+    results: CaseResults
+    inputs: Inputs
+    paths: tuple[Path, ...]
+
+
+def compute_and_write(
+    case: Case, files: CaseFiles, base: Path, out: Path
+) -> Steps[Written]:
+    """Load, compute and write a case; a generator of (share done, what) whose value is Written.
+
+    Everything is written into a folder aside, then moved file by file over what an earlier run left.
+
+    Parameters
+    ----------
+    case, files : Case, CaseFiles
+    base : Path
+        Folder the case's relative paths start from.
+    out : Path
+        Folder for results; made where it does not exist.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "it is a file, expected a folder", "Choose another place for the results")
+    inputs: Inputs = yield from part(load_inputs(case, files, base), 0.0, 0.1)
+    results: CaseResults = yield from part(run_case(case, inputs), 0.1, 0.8)
+    aside = out.with_name(f".{out.name}.part{os.getpid()}")
+    try:
+        aside.mkdir(parents=True)
+        document = results_document(results)
+        for phase, computed in results.phases.items():
+            for method, dose_gy in computed.dose_gy.items():
+                yield 0.8, f"writing {phase} dose map"
+                name = f"dose-{phase}-{method}.nrrd"
+                write_image(aside / name, Volume(dose_gy, results.ground.parcels.geometry))
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (aside / "results.json").write_text(text, encoding="utf-8")
+        yield from part(write_report(results, document, inputs, aside), 0.82, 1.0)
+        paths = _move_all(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Written(results, inputs, tuple(paths))
+
+
+def _move_all(aside: Path, out: Path) -> list[Path]:
+    """Move every file to its place; results.json last, so that it never speaks of files that are not there yet."""
+    found = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
+    found.sort(key=lambda path: path.name == "results.json")
+    for path in found:
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(aside / path, out / path)
+    return [out / path for path in found]

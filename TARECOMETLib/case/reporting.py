@@ -1,0 +1,133 @@
+"""A computed case as report, tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..dosimetry.activity import ABSOLUTE
+from ..imaging.volume import Volume
+from ..report.content import (
+    CompartmentDose,
+    FindingLine,
+    InjectionLine,
+    LungLine,
+    PhaseReport,
+    ReportContent,
+    Structure,
+)
+from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
+from .inputs import Inputs
+from .phase import LOCAL, Phase
+from .steps import Steps
+from .workflow import CaseResults
+
+_IMAGE_WORDS = {MAA_SPECT: "99mTc-MAA SPECT", Y90_PET: "90Y PET", Y90_SPECT: "90Y bremsstrahlung SPECT"}
+KERNEL_SOURCE = "PENELOPE 2018 (penRed), ICRP 107 spectrum, ICRU four-component soft tissue; see SOURCES.md"
+
+
+def report_content(results: CaseResults, document: dict[str, Any], inputs: Inputs) -> ReportContent:
+    """What the report says, from the results and their document.
+
+    Parameters
+    ----------
+    results : CaseResults
+    document : dict
+        ``results_document(results)``.
+    inputs : Inputs
+        For the diagnostic image.
+    """
+    case = results.case
+    ct_entry = case.images.get(DIAGNOSTIC)
+    ct = inputs.images.get(DIAGNOSTIC) if ct_entry is not None and ct_entry.modality == "CT" else None
+    software = document["provenance"]["software"]
+    provenance = [("case", document["provenance"]["case_sha256"])]
+    provenance += [(role, value) for role, value in document["provenance"]["images_sha256"].items()]
+    provenance += [(name, version) for name, version in software.items()]
+    findings = [("case", finding) for finding in document["warnings"]]
+    findings += [(phase, finding) for phase in results.phases for finding in document[phase]["warnings"]]
+    return ReportContent(
+        case_id=case.case_id,
+        device=case.device,
+        software=f"tarecomet {software['tarecomet']}",
+        constants=results.constants,
+        injections=tuple(
+            InjectionLine(
+                id=injection.id,
+                territory=injection.territory,
+                time=injection.time,
+                vial_mbq=injection.vial_mbq,
+                residual_mbq=injection.residual_mbq,
+                net_mbq=injection.net_mbq,
+                lung_shunt_fraction=case.lung_shunt_fraction
+                if injection.lung_shunt_fraction is None
+                else injection.lung_shunt_fraction,
+                planned_mbq=injection.planned_mbq,
+            )
+            for injection in case.injections
+        ),
+        phases=tuple(_phase(results, name, phase, document[name]) for name, phase in results.phases.items()),
+        findings=tuple(FindingLine(phase=phase, **finding) for phase, finding in findings),
+        structures=tuple(Structure(c.name, c.role, results.ground.contours[c.name]) for c in case.contours),
+        ct=ct,
+        kernel_source=KERNEL_SOURCE,
+        provenance=tuple(provenance),
+        figure_method=LOCAL,
+    )
+
+
+def _phase(results: CaseResults, name: str, phase: Phase, document: dict[str, Any]) -> PhaseReport:
+    lung = document["lung"]
+    grid = results.ground.parcels.geometry
+    return PhaseReport(
+        phase=name,
+        quantity=quantity(name, phase),
+        image=_IMAGE_WORDS[phase.image_role],
+        calibration=phase.calibration,
+        registration_method=phase.registration.method,
+        registration_quality=phase.registration.quality,
+        balance=phase.balance,
+        lung=LungLine(
+            mean_gy=lung["mean_gy"],
+            activity_mbq=lung["activity_mbq"],
+            mass_g=lung["mass_g"],
+            mass_source=lung["mass_source"],
+            method=lung["method"],
+            visible_mass_g=lung.get("visible_mass_g"),
+        ),
+        compartments=tuple(
+            _compartment(phase, entry) for entry in document["compartments"] if "dose" in entry
+        ),
+        kernel_energy_fraction=phase.kernel_energy_fraction,
+        dose={method: Volume(array, grid) for method, array in phase.dose_gy.items()},
+    )
+
+
+def quantity(name: str, phase: Phase) -> str:
+    """Which of the four dose quantities a phase gives."""
+    if name == "pre":
+        return "predicted at delivered net activity"
+    return "measured absolute" if phase.calibration == ABSOLUTE else "measured scaled to net × (1 - LSF)"
+
+
+def _compartment(phase: Phase, entry: dict[str, Any]) -> CompartmentDose:
+    ratio = entry.get("tumour_to_normal", {})
+    return CompartmentDose(
+        name=entry["name"],
+        role=entry["role"],
+        mass_g=entry["mass_g"],
+        activity_mbq=entry["activity_mbq"],
+        dvh=phase.dvh[entry["name"]],
+        multicompartment_gy=entry["multicompartment"]["mean_gy"],
+        tumour_to_normal=ratio.get("ratio"),
+        normal_reference=ratio.get("reference", ""),
+        resolved=entry.get("resolved"),
+    )
+
+
+def write_report(results: CaseResults, document: dict[str, Any], inputs: Inputs, folder: Path) -> Steps[None]:
+    """Figures, tables and report.pdf into a folder."""
+    content = report_content(results, document, inputs)
+    yield 0.0, "figures"
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    assert content

@@ -1,0 +1,146 @@
+"""Cumulative dose-volume histograms as a picture: tumours and normal tissues, before and after treatment."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import write_whole
+from .content import KERNEL, LOCAL, CompartmentDose, PhaseReport, phase_title
+from .glyphs import FAMILY, families, printable
+
+DPI = 220
+MOST_PER_PANEL = 8
+# Okabe and Ito's palette for all forms of color vision (jfly.uni-koeln.de/color), its yellow replaced by gray: a thin
+# yellow line cannot be seen on white paper.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = {"pre": (0.0, (4.0, 1.6)), "post": (0.0, ())}
+METHOD_TITLES = {LOCAL: "local deposition", KERNEL: "voxel kernel"}
+_INK = (0.16, 0.18, 0.21)
+_FAINT = (0.87, 0.88, 0.90)
+# The axis ends where no curve holds more of its volume than this; the last voxels would squeeze all the rest.
+_TAIL_PERCENT = 0.5
+
+
+def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KERNEL, *, stale: bool = False) -> None:
+    """Write the DVHs of tumours and of normal tissues as PNG.
+
+    Parameters
+    ----------
+    path : Path
+    phases : sequence of PhaseReport
+        Those before treatment are drawn dashed, those after solid.
+    method : str
+        ``"local"`` or ``"kernel"``.
+    stale : bool
+        Print across the picture that the results are out of date.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.3, 3.9), dpi=DPI, facecolor="white")
+    panels = ((f"Tumours, {METHOD_TITLES[method]}", True, 0.072), (f"Normal tissues, {METHOD_TITLES[method]}", False, 0.572))
+    for title, is_tumour, left in panels:
+        axes = figure.add_axes((left, 0.375, 0.42, 0.555))
+        names, left_out = panel_names(phases, is_tumour, method)
+        _draw(axes, phases, names, method)
+        axes.set_title(title, fontsize=8.0, fontweight="bold", color=_INK, loc="left", family=FAMILY, pad=5.0)
+        _legend(axes, names, left_out, [phase.phase for phase in phases])
+    if stale:
+        figure.text(
+            0.5, 0.62, "OUT OF DATE", fontsize=34, fontweight="bold", color=(0.85, 0.15, 0.15), alpha=0.5, rotation=14,
+            ha="center", va="center", family=FAMILY, zorder=50,
+        )  # fmt: skip
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_whole(path, buffer.getvalue())
+
+
+def panel_names(phases: Sequence[PhaseReport], is_tumour: bool, method: str) -> tuple[list[str], int]:
+    """Compartments of a panel, at most eight, and how many were left out.
+
+    Derived ones come first, for they sum up the others; then drawn ones, the largest kept. Territories are not drawn:
+    they mix tumour and normal tissue.
+    """
+    found: dict[str, CompartmentDose] = {}
+    for phase in phases:
+        for entry in phase.compartments:
+            if method in entry.dvh and entry.role != "territory" and _is_tumour(entry) == is_tumour:
+                found.setdefault(entry.name, entry)
+    order = list(found)
+    ranked = sorted(found.values(), key=lambda entry: (entry.role != "derived", -entry.volume_ml))
+    kept = [entry.name for entry in ranked[:MOST_PER_PANEL]]
+    return sorted(kept, key=lambda name: (found[name].role != "derived", order.index(name))), len(found) - len(kept)
+
+
+def _is_tumour(entry: CompartmentDose) -> bool:
+    # The only derived compartment of tumours is named so by the library.
+    return entry.role == "tumour" or (entry.role == "derived" and entry.name == "All tumours")
+
+
+def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: str) -> None:
+    end = 1.0
+    for phase in phases:
+        doses = {entry.name: entry.dvh[method] for entry in phase.compartments if method in entry.dvh}
+        for number, name in enumerate(names):
+            if name not in doses:
+                continue
+            dose_gy, percent = doses[name].curve()
+            end = max(end, float(dose_gy[np.flatnonzero(percent >= _TAIL_PERCENT)[-1]]))
+            # Marks at even heights, shifted from curve to curve so that they do not pile up.
+            heights = np.arange(96.0 - 2.0 * number, 3.0, -24.0)
+            marks = np.unique(np.searchsorted(-percent, -heights).clip(0, len(percent) - 1))
+            axes.plot(
+                dose_gy, percent, color=COLORS[number], linewidth=2.0 if name == "All tumours" else 1.15,
+                linestyle=DASHES.get(phase.phase, DASHES["post"]), dash_capstyle="butt",
+                marker=MARKERS[number], markevery=list(marks), markersize=3.6, markeredgewidth=0.8,
+                markerfacecolor="white" if phase.phase == "pre" else COLORS[number], zorder=3,
+            )  # fmt: skip
+    axes.set_xlim(0.0, end * 1.03)
+    axes.set_ylim(0.0, 101.5)
+    axes.set_xlabel("Dose (Gy)", fontsize=7.2, color=_INK, family=FAMILY, labelpad=2.5)
+    axes.set_ylabel("Volume at or above (%)", fontsize=7.2, color=_INK, family=FAMILY, labelpad=3.0)
+    axes.set_yticks(range(0, 101, 20))
+    axes.tick_params(labelsize=6.6, length=2.5, width=0.6, colors=_INK, labelfontfamily=FAMILY)
+    axes.grid(True, color=_FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_linewidth(0.6)
+        spine.set_color(_INK)
+
+
+def _legend(axes: Any, names: list[str], left_out: int, phases: list[str]) -> None:
+    """Below the panel, never over a curve: compartments, then what dashes mean."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.lines import Line2D
+
+    shown = [printable(name, 30) for name in names]
+    handles = [
+        Line2D([], [], color=COLORS[n], marker=MARKERS[n], markersize=3.6, linewidth=2.0 if name == "All tumours" else 1.15)
+        for n, name in enumerate(names)
+    ]
+    fonts = FontProperties(family=families(shown), size=6.4)
+    place = {"frameon": False, "loc": "upper left", "borderaxespad": 0.0, "labelcolor": _INK, "ncols": 2}
+    first = axes.legend(
+        handles, shown, prop=fonts, bbox_to_anchor=(-0.02, -0.3), handlelength=2.2, labelspacing=0.3, columnspacing=1.0, **place
+    )
+    for text in first.get_texts():
+        text.set_parse_math(False)
+    axes.add_artist(first)
+    keys = [Line2D([], [], color=_INK, linewidth=1.15, linestyle=DASHES.get(phase, DASHES["post"])) for phase in phases]
+    words = [phase_title(phase) for phase in phases]
+    if left_out:
+        keys.append(Line2D([], [], linewidth=0.0))
+        words.append(f"{left_out} more in the tables")
+    place["ncols"] = len(words)
+    axes.legend(
+        keys, words, prop=FontProperties(family=FAMILY, size=6.4), bbox_to_anchor=(-0.02, -0.195), handlelength=2.6,
+        columnspacing=1.4, **place,
+    )  # fmt: skip
+    if not names:
+        axes.text(0.5, 0.5, "none drawn", transform=axes.transAxes, ha="center", va="center", fontsize=7.0, color=_INK)

@@ -1,5 +1,6 @@
 """``python -m TARECOMETLib``: the same as the command ``tarecomet``."""
 
-from .cli.main import main
+if __name__ == "__main__":
+    from .cli.main import main
 
-main()
+    main()

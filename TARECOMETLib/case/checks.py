@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 
 from ..dosimetry.activity import ABSOLUTE
@@ -10,7 +12,7 @@ from ..errors import InputError
 from ..imaging.emission import COUNTS, concentration_factor, hours_between, require_nuclide_half_life
 from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
-from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
+from .document import MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
 from .findings import BLOCK, DOUBT, NOTE, Finding, from_error
 from .inputs import Inputs
 
@@ -42,7 +44,7 @@ def own_ct(role: str) -> str:
     return MAA_CT if role == MAA_SPECT else Y90_CT
 
 
-def _structure(case: Case, inputs: Inputs) -> list[Finding]:
+def _structure(case: Case, _inputs: Inputs) -> list[Finding]:
     found = []
     if len(case.contours_of(LIVER)) != 1:
         found.append(
@@ -78,7 +80,11 @@ def _structure(case: Case, inputs: Inputs) -> list[Finding]:
     if len(identifiers) > 1:
         found.append(
             Finding(
-                BLOCK, "several-patients", "images", f"they belong to {', '.join(identifiers)}", "Use one patient's images"
+                BLOCK,
+                "several-patients",
+                "images",
+                f"they belong to {', '.join(identifiers)}",
+                "Use one patient's images",
             )
         )
     if not case.contours_of(TUMOUR):
@@ -86,7 +92,7 @@ def _structure(case: Case, inputs: Inputs) -> list[Finding]:
     return found
 
 
-def _times(case: Case, inputs: Inputs) -> list[Finding]:
+def _times(case: Case, _inputs: Inputs) -> list[Finding]:
     found = []
     post = post_image(case)
     for role, after in ((post, True), (pre_image(case), False)):
@@ -108,7 +114,7 @@ def _times(case: Case, inputs: Inputs) -> list[Finding]:
                 )
     facts = case.images[post].emission if post else None
     if facts is not None and facts.administration_time and case.injections:
-        first = min(injection.time for injection in case.injections)
+        first = min((injection.time for injection in case.injections), key=datetime.fromisoformat)
         difference_h = hours_between(first, facts.administration_time)
         if abs(difference_h) > _ADMINISTRATION_DIFFERENCE_H:
             found.append(
@@ -123,7 +129,7 @@ def _times(case: Case, inputs: Inputs) -> list[Finding]:
     return found
 
 
-def _emission(case: Case, inputs: Inputs) -> list[Finding]:
+def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
     found = []
     constants = constants_set(case.constants_set)
     for role, calibration in (
@@ -141,7 +147,10 @@ def _emission(case: Case, inputs: Inputs) -> list[Finding]:
             if calibration == ABSOLUTE:
                 if role == MAA_SPECT:
                     raise InputError(
-                        role, "absolute calibration of a 99mTc image does not give 90Y activity", "Choose relative", "units"
+                        role,
+                        "absolute calibration of a 99mTc image does not give 90Y activity",
+                        "Choose relative",
+                        "units",
                     )
                 concentration_factor(facts, constants.half_life_h, role)
             elif facts.units is None:
@@ -199,9 +208,7 @@ def _contours(case: Case, inputs: Inputs) -> list[Finding]:
         if liver is not None and liver.array.any() and contour.role in (TUMOUR, TERRITORY):
             found.extend(_inside_liver(contour.name, contour.role, volume, liver))
     if not case.contours_of(LUNG):
-        found.append(
-            Finding(NOTE, "no-lungs", "contours", "no lungs are drawn: lung dose uses the assumed lung mass")
-        )
+        found.append(Finding(NOTE, "no-lungs", "contours", "no lungs are drawn: lung dose uses the assumed lung mass"))
     return found
 
 

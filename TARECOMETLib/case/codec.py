@@ -57,7 +57,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _wrong(where: str, expected: str, value: Any) -> InputError:
-    shown = f"{_kind_of(value)} ({value!r})" if isinstance(value, (str, int, float)) else _kind_of(value)
+    shown = f"{_kind_of(value)} ({value!r:.60})" if isinstance(value, (str, int, float)) else _kind_of(value)
     return InputError(where, f"expected {expected}, got {shown}", "Correct the value", "case-field")
 
 
@@ -75,12 +75,18 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong(where, "an object", value)
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return decode(hint, value, where)
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise _wrong(where, "a finite number", value)
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise _wrong(where, "a finite number", number)
+        return number
     if hint is int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong(where, "a whole number", value)

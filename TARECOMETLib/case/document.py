@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from ..dosimetry.compartments import ROLES
+from ..dosimetry.parcels import MAXIMUM_CONTOURS
 from ..errors import InputError
-from ..imaging.emission import EmissionFacts
+from ..imaging.emission import EmissionFacts, local_time
 from ..physics.nuclides import DEFAULT_CONSTANTS_SET, constants_set
 from .codec import decode, encode
 
@@ -70,9 +73,16 @@ class ContourEntry:
     content_sha256: str = ""
 
     def __post_init__(self) -> None:
+        where = f'contour "{self.name}"'
+        if not self.name.strip():
+            raise InputError(where, "it has no name", "Give it one")
         if self.role not in ROLES:
+            raise InputError(where, f'there is no role "{self.role}"', f"Choose one of {', '.join(ROLES)}")
+        if self.drawn_on not in IMAGE_ROLES:
             raise InputError(
-                f'contour "{self.name}"', f'there is no role "{self.role}"', f"Choose one of {', '.join(ROLES)}"
+                f"{where}, drawn_on",
+                f'there is no image role "{self.drawn_on}"',
+                f"Choose one of {', '.join(IMAGE_ROLES)}",
             )
 
 
@@ -90,12 +100,11 @@ class Injection:
 
     def __post_init__(self) -> None:
         where = f'injection "{self.id}"'
-        try:
-            datetime.fromisoformat(self.time)
-        except ValueError:
-            raise InputError(
-                where, f'its time "{self.time}" is not an ISO date and time', "Write it as 2026-03-10T11:20:00"
-            ) from None
+        local_time(self.time, where)
+        for name in ("vial_mbq", "residual_mbq", "planned_mbq"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise InputError(f"{where}, {name}", f"expected a finite number, got {value}", "Correct the value")
         if not self.vial_mbq > 0.0:
             raise InputError(where, f"its vial activity is {self.vial_mbq:g} MBq", "Give the assayed activity in MBq")
         if self.residual_mbq < 0.0 or self.residual_mbq >= self.vial_mbq:
@@ -132,6 +141,15 @@ class Tissue:
     alpha_beta_gy: float
     repair_half_time_h: float
     eud_exponent: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("alpha_beta_gy", "repair_half_time_h"):
+            if not getattr(self, name) > 0.0:
+                raise InputError(
+                    f"tissue.{name}", f"expected above 0, got {getattr(self, name):g}", "Correct the value"
+                )
+        if self.eud_exponent == 0.0:
+            raise InputError("tissue.eud_exponent", "it is 0, for which gEUD is not defined", "Correct the value")
 
 
 @dataclass(frozen=True)
@@ -182,6 +200,12 @@ class Settings:
                 raise InputError(
                     f"settings.{name}", f"expected {low:g} to {high:g}, got {getattr(self, name):g}", "Check the unit"
                 )
+        for role, width in self.resolution_fwhm_mm.items():
+            where = f"settings.resolution_fwhm_mm.{role}"
+            if role not in IMAGE_ROLES:
+                raise InputError(where, "there is no such image role", f"Choose one of {', '.join(IMAGE_ROLES)}")
+            if not 1.0 <= width <= 40.0:
+                raise InputError(where, f"expected 1 to 40, got {width:g}", "Write the resolution in mm")
 
 
 @dataclass(frozen=True)
@@ -226,7 +250,9 @@ class Case:
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
             raise InputError(
-                "case", f"its schema version is {self.schema_version}, expected {SCHEMA_VERSION}", "Use `case new` again"
+                "case",
+                f"its schema version is {self.schema_version}, expected {SCHEMA_VERSION}",
+                "Use `case new` again",
             )
         constants_set(self.constants_set)
         require_shunt(self.lung_shunt_fraction, "case")
@@ -237,6 +263,21 @@ class Case:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f'contour "{name}"', "two contours have this name", "Rename one of them")
+        if len(names) > MAXIMUM_CONTOURS:
+            raise InputError(
+                "contours",
+                f"expected at most {MAXIMUM_CONTOURS}, got {len(names)}",
+                "Take out those that are not needed",
+            )
+        ids = [injection.id for injection in self.injections]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise InputError(f'injection "{name}"', "two injections have this id", "Give each its own")
+        for phase, rows in self.registration_lps.items():
+            _require_rigid(rows, phase)
+        for code, reason in self.accepted.items():
+            if not reason.strip():
+                raise InputError(f"accepted.{code}", "it has no reason", "Write why it is accepted, or take it out")
 
     def contours_of(self, role: str) -> list[str]:
         """Names of the contours with a role, in order."""
@@ -244,7 +285,28 @@ class Case:
 
     def sha256(self) -> str:
         """Hash of the canonical text; results carry it."""
-        return hashlib.sha256(json.dumps(encode(self), sort_keys=True).encode()).hexdigest()
+        # Every number as a float: 1690 and 1690.0 are the same input.
+        values = json.loads(json.dumps(encode(self)), parse_int=float)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _require_rigid(rows: tuple[tuple[float, ...], ...], phase: str) -> None:
+    """Refuse a registration that is not a movement of one of the phases."""
+    where = f"registration_lps.{phase}"
+    if phase not in ("pre", "post"):
+        raise InputError(where, "there is no such phase", 'Write "pre" or "post"')
+    rigid = len(rows) == 4 and all(len(row) == 4 for row in rows)
+    if rigid:
+        matrix = np.array(rows, dtype=float)
+        turn = matrix[:3, :3]
+        rigid = (
+            bool(np.all(np.isfinite(matrix)))
+            and np.allclose(turn @ turn.T, np.eye(3), atol=1e-3)
+            and float(np.linalg.det(turn)) > 0.0
+            and np.allclose(matrix[3], (0.0, 0.0, 0.0, 1.0))
+        )
+    if not rigid:
+        raise InputError(where, "expected a rigid 4x4 matrix", "Correct it or take it out")
 
 
 @dataclass(frozen=True)
@@ -258,7 +320,12 @@ class CaseFiles:
 def case_to_json(case: Case, files: CaseFiles) -> str:
     """The case file's text."""
     data = {"schema_version": case.schema_version, "case_id": case.case_id, **encode(case), "files": encode(files)}
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a path that is not UTF-8 on disk
+        return json.dumps(data, indent=1) + "\n"
+    return text
 
 
 def case_from_json(text: str, where: str) -> tuple[Case, CaseFiles]:
@@ -269,6 +336,8 @@ def case_from_json(text: str, where: str) -> tuple[Case, CaseFiles]:
         raise InputError(
             where, f"it is not valid JSON (line {error.lineno}, column {error.colno})", "Correct that place", "json"
         ) from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits, brackets without end
+        raise InputError(where, "it is not a case file", "Make it with `tarecomet case new`", "json") from None
     if not isinstance(data, dict):
         raise InputError(where, "expected one JSON object", "Make it with `tarecomet case new`", "json")
     files = decode(CaseFiles, data.pop("files", {}), "files")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from ..imaging.dicom_series import read_series, scan_dicom
+from ..imaging.dicom_series import DicomScan, read_series, scan_dicom
 from ..imaging.image_files import is_image_file, read_contours, read_image
 from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume
@@ -34,22 +34,32 @@ class Inputs:
     findings: list[Finding] = field(default_factory=list)
 
 
-def load_image(path: Path, series_uid: str = "") -> Volume:
-    """An image from a file or from a folder with one DICOM series (or the series of a given UID)."""
+def load_image(path: Path, series_uid: str = "", scans: dict[Path, DicomScan] | None = None) -> Volume:
+    """An image from a file, or from a folder and all below it with one DICOM series (or that of a given UID).
+
+    ``scans`` keeps what folders hold, for several series in one folder.
+    """
     if path.is_file() and is_image_file(path):
         return read_image(path)
     if not path.exists():
-        raise InputError(str(path), "there is no such file or folder", "Check the paths under files in case.json", "no-file")
-    files = [path] if path.is_file() else [p for p in path.iterdir() if p.is_file()]
-    scan = scan_dicom(files)
+        raise InputError(
+            str(path), "there is no such file or folder", "Check the paths under files in case.json", "no-file"
+        )
+    scans = {} if scans is None else scans
+    if path not in scans:
+        below = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+        scans[path] = scan_dicom(p for p in below if not is_image_file(p))
+    scan = scans[path]
     chosen = [s for s in scan.series if not series_uid or s.uid == series_uid]
-    if not chosen and scan.unreadable:
+    if scan.unreadable:
         raise InputError(
             str(scan.unreadable[0]), "it cannot be read as DICOM", "Export the series again", "corrupt-dicom"
         )
     if len(chosen) != 1:
         wanted = f"series {series_uid}" if series_uid else "one DICOM series"
-        raise InputError(str(path), f"expected {wanted}, found {len(scan.series)} series", "Check the path", "no-series")
+        raise InputError(
+            str(path), f"expected {wanted}, found {len(scan.series)} series", "Check the path", "no-series"
+        )
     return read_series(chosen[0])
 
 
@@ -68,9 +78,11 @@ def load_inputs(case: Case, files: CaseFiles, base: Path) -> Steps[Inputs]:
     total = len(case.images) + len(case.contours)
     done = 0
     cache: dict[str, list[tuple[str, Volume]]] = {}
+    scans: dict[Path, DicomScan] = {}
     for role, entry in case.images.items():
         yield done / total, f"reading {role}"
-        volume = load_image(base / _path_of(files.images, role, f"files.images.{role}"), entry.series_instance_uid)
+        place = base / _path_of(files.images, role, f"files.images.{role}")
+        volume = load_image(place, entry.series_instance_uid, scans)
         require_finite_image(volume, role)
         _compare_hash(volume, entry.content_sha256, role, inputs)
         inputs.images[role] = volume

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..dosimetry.activity import ABSOLUTE, RELATIVE
 from ..dosimetry.compartments import LIVER, OTHER, TERRITORY
 from ..errors import InputError
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
-from ..imaging.emission import EmissionFacts, emission_facts
+from ..imaging.emission import COUNTS, EmissionFacts, emission_facts
 from ..imaging.image_files import image_stem, is_image_file, read_contours, read_image
 from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume
 from ..units import MBQ_PER_GBQ
-from .document import DIAGNOSTIC, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
+from .document import DIAGNOSTIC, Y90_PET, Y90_SPECT, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
 from .roles import contour_role, file_image_role, match_territory, propose_image_roles, words
 from .steps import Steps
 
@@ -53,7 +55,9 @@ def new_case(folder: Path, base: Path) -> Steps[NewCase]:
     yield 0.0, "looking through the folder"
     all_files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
     image_files = [p for p in all_files if is_image_file(p)]
-    scan = scan_dicom(p for p in all_files if not is_image_file(p) and p.suffix.lower() not in (".json", ".csv", ".txt"))
+    scan = scan_dicom(
+        p for p in all_files if not is_image_file(p) and p.suffix.lower() not in (".json", ".csv", ".txt")
+    )
     if scan.unreadable:
         raise InputError(
             str(scan.unreadable[0]),
@@ -62,10 +66,13 @@ def new_case(folder: Path, base: Path) -> Steps[NewCase]:
             "corrupt-dicom",
         )
     treatment, treatment_path = _find_treatment(all_files)
-    contour_files, plain_images = _sort_image_files(image_files)
+    contour_files, plain_images = _sort_image_files(image_files, folder)
     if not scan.series and not plain_images:
         raise InputError(
-            str(folder), f"no image found among {len(all_files)} file(s)", "Give a folder with DICOM, NRRD or NIfTI", "no-images"
+            str(folder),
+            f"no image found among {len(all_files)} file(s)",
+            "Give a folder with DICOM, NRRD or NIfTI",
+            "no-images",
         )
     images, paths, remarks = yield from _collect_images(scan, plain_images, base)
     contours, contour_paths = yield from _collect_contours(contour_files, treatment, base)
@@ -89,24 +96,29 @@ def _relative(path: Path, base: Path) -> str:
 
 
 def _find_treatment(files: list[Path]) -> tuple[dict[str, Any], Path | None]:
-    for path in files:
-        if path.suffix.lower() != ".json" or "treatment" not in path.name.lower():
-            continue
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            raise InputError(str(path), "it is not valid JSON", "Correct or remove it", "json") from None
-        if not isinstance(data, dict):
-            raise InputError(str(path), "expected one JSON object", "Correct or remove it", "json")
-        return data, path
-    return {}, None
+    named = [p for p in files if p.suffix.lower() == ".json" and "treatment" in p.name.lower()]
+    named = [p for p in named if p.name.lower() == "treatment.json"] or named
+    if not named:
+        return {}, None
+    path = named[0]
+    if len(named) > 1:
+        raise InputError(
+            str(path), f"{len(named)} files tell of the treatment", "Keep one treatment.json", "several-treatments"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, numbers or brackets without end
+        raise InputError(str(path), "it is not valid JSON", "Correct or remove it", "json") from None
+    if not isinstance(data, dict):
+        raise InputError(str(path), "expected one JSON object", "Correct or remove it", "json")
+    return data, path
 
 
-def _sort_image_files(files: list[Path]) -> tuple[list[Path], list[Path]]:
+def _sort_image_files(files: list[Path], folder: Path) -> tuple[list[Path], list[Path]]:
     """Contours and plain images among NRRD/NIfTI files: by extension, folder and name."""
     contours, images = [], []
     for path in files:
-        in_contour_folder = any(part.lower() in _CONTOUR_FOLDERS for part in path.parts[:-1])
+        in_contour_folder = any(part.lower() in _CONTOUR_FOLDERS for part in path.relative_to(folder).parts[:-1])
         own_words = set(words(image_stem(path)))
         if path.name.lower().endswith(".seg.nrrd") or in_contour_folder:
             contours.append(path)
@@ -119,7 +131,9 @@ def _sort_image_files(files: list[Path]) -> tuple[list[Path], list[Path]]:
     return contours, images
 
 
-def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Steps[tuple[dict[str, ImageEntry], dict[str, str], list[str]]]:
+def _collect_images(
+    scan: DicomScan, plain: list[Path], base: Path
+) -> Steps[tuple[dict[str, ImageEntry], dict[str, str], list[str]]]:
     entries: dict[str, ImageEntry] = {}
     paths: dict[str, str] = {}
     roles, remarks = propose_image_roles(scan.series)
@@ -129,14 +143,15 @@ def _collect_images(scan: DicomScan, plain: list[Path], base: Path) -> Steps[tup
         volume = read_series(series)
         require_finite_image(volume, series.where)
         entries[role] = _dicom_entry(series, volume)
-        parents = {path.parent for path in series.files}
-        single = series.files[0] if len(series.files) == 1 else series.files[0].parent
-        if len(parents) > 1:
-            raise InputError(series.where, "its files lie in several folders", "Put each series into one folder")
-        paths[role] = _relative(single, base)
+        single = len(series.files) == 1
+        place = series.files[0] if single else Path(os.path.commonpath([path.parent for path in series.files]))
+        paths[role] = _relative(place, base)
     for number, path in enumerate(plain):
-        role = file_image_role(path)
-        if role is None or role in entries:
+        role = file_image_role(path) or ""
+        if not role:
+            continue
+        if role in entries:
+            remarks.append(f"{path.name} could be {role} too; {paths[role]} was taken")
             continue
         yield (len(roles) + number + 1) / total * 0.8, f"reading {role}"
         volume = read_image(path)
@@ -168,10 +183,15 @@ def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
     )
 
 
-def _collect_contours(files: list[Path], treatment: dict[str, Any], base: Path) -> Steps[tuple[list[ContourEntry], dict[str, str]]]:
-    drawn_on = {"diagnostic-ct": DIAGNOSTIC, "diagnostic": DIAGNOSTIC, "maa-spect": "maa_spect", "y90-pet": "y90_pet"}.get(
-        str(treatment.get("contours_drawn_on", DIAGNOSTIC)), DIAGNOSTIC
-    )
+def _collect_contours(
+    files: list[Path], treatment: dict[str, Any], base: Path
+) -> Steps[tuple[list[ContourEntry], dict[str, str]]]:
+    drawn_on = {
+        "diagnostic-ct": DIAGNOSTIC,
+        "diagnostic": DIAGNOSTIC,
+        "maa-spect": "maa_spect",
+        "y90-pet": "y90_pet",
+    }.get(str(treatment.get("contours_drawn_on", DIAGNOSTIC)), DIAGNOSTIC)
     entries: list[ContourEntry] = []
     paths: dict[str, str] = {}
     for number, path in enumerate(files):
@@ -202,15 +222,50 @@ def _number(data: dict[str, Any], name: str, where: str) -> float | None:
     value = data.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"{where}, {name}", f"expected a number, got {value!r}", "Correct the value", "case-field")
+    if not _is_number(value):
+        raise InputError(f"{where}, {name}", f"expected a number, got {value!r:.60}", "Correct the value", "case-field")
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _text(data: dict[str, Any], name: str, where: str, default: str = "") -> str:
+    value = data.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) and not _is_number(value):
+        raise InputError(f"{where}, {name}", f"expected text, got {value!r:.60}", "Correct the value", "case-field")
+    return str(value)
 
 
 def _activity_mbq(data: dict[str, Any], name: str, where: str) -> float | None:
     """A field given as name_mbq or name_gbq."""
     gbq = _number(data, f"{name}_gbq", where)
     return round(gbq * MBQ_PER_GBQ, 9) if gbq is not None else _number(data, f"{name}_mbq", where)
+
+
+def _post_calibration(images: dict[str, ImageEntry]) -> str:
+    """Relative for counts (bremsstrahlung SPECT), absolute for everything else."""
+    role = next((role for role in (Y90_PET, Y90_SPECT) if role in images), None)
+    facts = images[role].emission if role else None
+    return RELATIVE if facts is not None and facts.units == COUNTS and role == Y90_SPECT else ABSOLUTE
+
+
+def _named_otherwise(wanted: str, contours: list[ContourEntry]) -> str | None:
+    """The liver, or a contour of no known role (Segment 2), that an injection names; it becomes a territory then."""
+    if not words(wanted):
+        return None
+    found = match_territory(wanted, [contour.name for contour in contours if contour.role in (LIVER, OTHER)])
+    for number, contour in enumerate(contours):
+        if contour.name == found and contour.role == OTHER:
+            contours[number] = replace(contour, role=TERRITORY)
+    return found
 
 
 def _assemble(
@@ -230,7 +285,7 @@ def _assemble(
             "several-patients",
         )
     territories = [c.name for c in contours if c.role == TERRITORY] or [c.name for c in contours if c.role == LIVER]
-    injections = []
+    injections: list[Injection] = []
     given = treatment.get("injections", [])
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(f"{where}, injections", "expected a list of objects", "Correct the file", "case-field")
@@ -239,8 +294,8 @@ def _assemble(
         vial = _activity_mbq(item, "vial", place)
         if vial is None:
             raise InputError(place, "its vial activity is missing", "Write vial_gbq or vial_mbq", "case-field")
-        wanted = str(item.get("territory", ""))
-        territory = match_territory(wanted, territories)
+        wanted = _text(item, "territory", place)
+        territory = match_territory(wanted, territories) or _named_otherwise(wanted, contours)
         if territory is None:
             if not territories:
                 raise InputError(place, f'there is no contour for its territory "{wanted}"', "Draw it", "territory")
@@ -252,9 +307,9 @@ def _assemble(
             )
         injections.append(
             Injection(
-                id=str(item.get("id", number + 1)),
+                id=_text(item, "id", place, str(number + 1)),
                 territory=territory,
-                time=str(item.get("time", "")),
+                time=_text(item, "time", place),
                 vial_mbq=vial,
                 residual_mbq=_activity_mbq(item, "residual", place) or 0.0,
                 planned_mbq=_activity_mbq(item, "planned", place),
@@ -267,22 +322,28 @@ def _assemble(
     shunt = planar if planar is not None else _number(treatment, "lung_shunt_fraction", where)
     if shunt is None and injections:
         remarks.append("no lung shunt fraction was given: 0 is written, correct it")
-    resolution = treatment.get("resolution_fwhm_mm", {})
+    resolution = treatment.get("resolution_fwhm_mm") or {}
+    if not isinstance(resolution, dict):
+        raise InputError(
+            f"{where}, resolution_fwhm_mm", "expected an object", "Write spect and pet in mm", "case-field"
+        )
+    widths = {key: _number(resolution, key, f"{where}, resolution_fwhm_mm") for key in _RESOLUTION_KEYS}
     return Case(
-        case_id=str(treatment.get("patient") or (identifiers[0] if identifiers else folder.name)),
-        device=str(treatment.get("device", "TheraSphere")),
+        case_id=_text(treatment, "patient", where) or (identifiers[0] if identifiers else folder.resolve().name),
+        device=_text(treatment, "device", where, "TheraSphere"),
         images=images,
         contours=tuple(contours),
         injections=tuple(injections),
         lung_shunt_fraction=shunt or 0.0,
         lung_shunt_method="planar" if planar is not None else "entered",
         settings=Settings(
+            post_calibration=_post_calibration(images),
             resolution_fwhm_mm={
-                role: float(resolution[key])
+                role: width
                 for key, wanted_roles in _RESOLUTION_KEYS.items()
-                if isinstance(resolution, dict) and isinstance(resolution.get(key), (int, float))
+                if (width := widths[key]) is not None
                 for role in wanted_roles
                 if role in images
-            }
+            },
         ),
     )

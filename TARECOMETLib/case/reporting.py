@@ -16,6 +16,8 @@ from ..report.content import (
     ReportContent,
     Structure,
 )
+from ..report.pdf import write_figures, write_pdf
+from ..report.tables import compartment_rows, dvh_rows, write_compartments_csv, write_dvh_csv
 from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
 from .inputs import Inputs
 from .phase import LOCAL, Phase
@@ -95,9 +97,7 @@ def _phase(results: CaseResults, name: str, phase: Phase, document: dict[str, An
             method=lung["method"],
             visible_mass_g=lung.get("visible_mass_g"),
         ),
-        compartments=tuple(
-            _compartment(phase, entry) for entry in document["compartments"] if "dose" in entry
-        ),
+        compartments=tuple(_compartment(phase, entry) for entry in document["compartments"] if "dose" in entry),
         kernel_energy_fraction=phase.kernel_energy_fraction,
         dose={method: Volume(array, grid) for method, array in phase.dose_gy.items()},
     )
@@ -129,5 +129,9 @@ def write_report(results: CaseResults, document: dict[str, Any], inputs: Inputs,
     """Figures, tables and report.pdf into a folder."""
     content = report_content(results, document, inputs)
     yield 0.0, "figures"
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    assert content
+    pictures = write_figures(content, folder / "figures")
+    yield 0.7, "tables"
+    write_compartments_csv(folder / "compartments.csv", compartment_rows(content))
+    write_dvh_csv(folder / "dvh.csv", dvh_rows(content))
+    yield 0.9, "report"
+    write_pdf(folder / "report.pdf", content, pictures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
@@ -10,13 +11,33 @@ from ..imaging.dicom_series import DicomSeries
 from ..imaging.emission import emission_facts
 from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT
 
-_TUMOUR_WORDS = {"tumour", "tumor", "tumours", "tumors", "lesion", "met", "mets", "metastasis", "metastases", "gtv", "hcc"}
-_TERRITORY_WORDS = {"perfused", "territory", "lobe", "treated", "injected", "perfusion", "lobar"}
+_TUMOUR_WORDS = {
+    "tumour",
+    "tumor",
+    "tumours",
+    "tumors",
+    "tumeur",
+    "lesion",
+    "lesions",
+    "lasion",
+    "met",
+    "mets",
+    "metastasis",
+    "metastases",
+    "metastase",
+    "metastasen",
+    "gtv",
+    "hcc",
+    "nodule",
+}
+_TERRITORY_WORDS = {"perfused", "territory", "lobe", "lobes", "treated", "injected", "perfusion", "lobar", "lappen"}
 
 
 def words(name: str) -> list[str]:
-    """Lower-case words of a name; letters and digits are parted from all else."""
-    return re.findall(r"[a-z]+|\d+", name.lower())
+    """Lower-case words of a name without accents; letters and digits are parted from all else."""
+    parted = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    return re.findall(r"[^\W\d_]+|\d+", plain)
 
 
 def contour_role(name: str) -> str:
@@ -25,7 +46,7 @@ def contour_role(name: str) -> str:
     normal = found & {"normal", "healthy", "non", "minus", "without"}
     if found & _TUMOUR_WORDS and not normal:
         return TUMOUR
-    if found & {"lung", "lungs", "pulmonary"}:
+    if found & {"lung", "lungs", "lunge", "lungen", "poumon", "poumons", "pulmonary"}:
         return LUNG
     if found & _TERRITORY_WORDS and not normal:
         return TERRITORY
@@ -41,6 +62,8 @@ def contour_role(name: str) -> str:
 def match_territory(wanted: str, territories: list[str]) -> str | None:
     """The territory contour an injection's words mean: equal words first, else the only one that holds them all."""
     target = words(wanted)
+    if not target:
+        return territories[0] if len(territories) == 1 else None
     exact = [name for name in territories if words(name) == target]
     if len(exact) == 1:
         return exact[0]
@@ -54,10 +77,21 @@ def emission_role(series: DicomSeries) -> str | None:
     if series.modality == "PT":
         return Y90_PET
     if series.modality == "NM":
+        kind = [str(part).upper() for part in series.header.get("ImageType") or ()]
+        if len(kind) > 2 and not kind[2].startswith("RECON"):
+            return None  # planar views and projections: no volume
         if facts.radionuclide == "Y-90" or "brems" in series.description.lower():
             return Y90_SPECT
         return MAA_SPECT
     return None
+
+
+def _is_volume(series: DicomSeries) -> bool:
+    """Whether a CT or MR series has slices enough and a place, as scouts and screen captures have not."""
+    kind = [str(part).upper() for part in series.header.get("ImageType") or ()]
+    placed = series.header.get("ImageOrientationPatient") or "SharedFunctionalGroupsSequence" in series.header
+    frames = sum(int(header.get("NumberOfFrames", 1) or 1) for header in series.headers)
+    return bool(placed) and "LOCALIZER" not in kind and frames > 2
 
 
 def _score_diagnostic(series: DicomSeries) -> tuple[int, int]:
@@ -87,6 +121,8 @@ def propose_image_roles(series: list[DicomSeries]) -> tuple[dict[str, DicomSerie
         else:
             roles[role] = candidate
     anatomical = [s for s in series if s.modality in ("CT", "MR")]
+    volumes = [s for s in anatomical if _is_volume(s)]
+    anatomical = volumes or anatomical
     taken: set[str] = set()
     for emission, own in ((MAA_SPECT, MAA_CT), (Y90_PET, Y90_CT), (Y90_SPECT, Y90_CT)):
         if emission not in roles or own in roles:
@@ -107,15 +143,18 @@ def propose_image_roles(series: list[DicomSeries]) -> tuple[dict[str, DicomSerie
         if choice and DIAGNOSTIC not in roles:
             roles[DIAGNOSTIC] = max(choice, key=_score_diagnostic)
             if len(choice) > 1:
-                remarks.append(f"{len(choice)} {modality} series could be the diagnostic image; {roles[DIAGNOSTIC].where} was taken")
+                remarks.append(
+                    f"{len(choice)} {modality} series could be the diagnostic image; {roles[DIAGNOSTIC].where} was taken"
+                )
     return roles, remarks
 
 
-def _score_emission(series: DicomSeries) -> tuple[int, int]:
+def _score_emission(series: DicomSeries) -> tuple[int, int, int]:
     text = series.description.lower()
     corrected = " ".join(str(x) for x in (series.header.get("CorrectedImage") or [])).lower() + " " + text
     poor = sum(word in text for word in ("nac", "uncorrected", "no ac", "fdg"))
-    return ("attn" in corrected or " ac" in corrected) - 3 * poor, len(series.files)
+    right_nuclide = emission_facts(series.headers).radionuclide in ("Y-90", "Tc-99m")
+    return int(right_nuclide), ("attn" in corrected or " ac" in corrected) - 3 * poor, len(series.files)
 
 
 def file_image_role(path: Path) -> str | None:

@@ -149,7 +149,9 @@ def print_summary(results: dict[str, Any]) -> None:
             f"registration {result['registration']['quality']:.3f}; "
             f"kernel keeps {result['kernel']['energy_fraction']:.4f} of the energy"
         )
-    remarks: list[tuple[str, dict[str, Any]]] = [(phase, w) for phase in phases for w in result_warnings(results[phase])]
+    remarks: list[tuple[str, dict[str, Any]]] = [
+        (phase, w) for phase in phases for w in result_warnings(results[phase])
+    ]
     remarks += [("case", w) for w in result_warnings(results)]
     for phase, warning in remarks:
         if warning["severity"] == "doubt":

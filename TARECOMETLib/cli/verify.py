@@ -30,7 +30,7 @@ class Check:
     @property
     def passed(self) -> bool:
         """Whether the value lies within the tolerance."""
-        return abs(self.deviation) <= self.tolerance
+        return bool(abs(self.deviation) <= self.tolerance)
 
 
 def verify(as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output.")) -> None:
@@ -41,7 +41,7 @@ def verify(as_json: bool = typer.Option(False, "--json", help="One JSON object o
         rows = [
             {
                 "name": c.name,
-                "value": c.value,
+                "value": float(c.value),
                 "expected": c.expected,
                 "tolerance": c.tolerance,
                 "tolerance_is_relative": c.relative,

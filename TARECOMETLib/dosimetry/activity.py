@@ -92,8 +92,8 @@ def back_to_injection_factor(
 ) -> float:
     """Factor from activity at scan start to the sum of activities at their own injection times.
 
-    Where several injections share a place their parts are taken in proportion to their net activities:
-    Σ net / Σ net · exp(-λ elapsed); for one injection this is exp(λ elapsed).
+    Where several injections share a place their parts are taken in proportion to what each left in the liver:
+    Σ net (1 - LSF) / Σ net (1 - LSF) exp(-λ elapsed); for one injection this is exp(λ elapsed).
 
     Parameters
     ----------
@@ -104,8 +104,17 @@ def back_to_injection_factor(
         Those that hold the place; all injections where there is none.
     """
     chosen = [d for d in deliveries if territories and d.territory in territories] or list(deliveries)
-    at_scan = sum(d.net_mbq * constants.decay_factor(d.elapsed_to_scan_h or 0.0) for d in chosen)
-    return sum(d.net_mbq for d in chosen) / at_scan
+    at_scan = 0.0
+    for delivery in chosen:
+        if delivery.elapsed_to_scan_h is None:
+            raise InputError(
+                f'injection "{delivery.name}"',
+                "the time from it to the scan is not known, so the decay cannot be undone",
+                "Write both times into the case, or choose relative calibration",
+                "no-elapsed-time",
+            )
+        at_scan += delivery.liver_mbq * constants.decay_factor(delivery.elapsed_to_scan_h)
+    return sum(d.liver_mbq for d in chosen) / at_scan
 
 
 def absolute_parcel_activity_mbq(

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..physics.nuclides import nuclides
 from ..units import BQ_PER_MBQ, SECONDS_PER_HOUR
-from .dicom_time import administration_datetime, join_date_time
+from .dicom_time import administration_datetime, join_date_time, parse_datetime
 
 BECQUEREL_PER_ML = "Bq/mL"
 COUNTS = "counts"
@@ -56,6 +56,34 @@ class EmissionFacts:
     administered_mbq: float | None = None
     patient_weight_kg: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("scan_start", "administration_time"):
+            if getattr(self, name) is not None:
+                local_time(getattr(self, name), "emission", name)
+        for name in ("half_life_h", "frame_duration_s", "administered_mbq", "patient_weight_kg"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0.0 and math.isfinite(value)):
+                raise InputError(
+                    f"emission.{name}", f"expected a positive number, got {value:g}", "Correct or remove it"
+                )
+
+
+def local_time(text: str, where: str, field: str = "time") -> datetime:
+    """An ISO date and time of day without a UTC offset: all times of a case are the scanner's local."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            where, f'its {field} "{text}" is not an ISO date and time', "Write it as 2026-03-10T11:20:00", "time"
+        ) from None
+    if time.tzinfo is not None:
+        raise InputError(
+            where, f'its {field} "{text}" has a UTC offset', "Write the scanner's local time without offset", "time"
+        )
+    if len(text.strip()) <= len("2026-03-10"):
+        raise InputError(where, f'its {field} "{text}" has no time of day', "Write it as 2026-03-10T11:20:00", "time")
+    return time
+
 
 def _float(value: Any) -> float | None:
     try:
@@ -63,6 +91,11 @@ def _float(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _positive(value: Any) -> float | None:
+    number = _float(value)
+    return number if number is not None and number > 0.0 else None
 
 
 def _radionuclide(header: Any, item: Any) -> str | None:
@@ -92,17 +125,21 @@ def emission_facts(headers: list[Any]) -> EmissionFacts:
     does; then it is the earliest acquisition (QIBA FDG-PET profile's rule for START).
     """
     header = headers[0]
-    acquired = [join_date_time(h.get("AcquisitionDate"), h.get("AcquisitionTime")) for h in headers]
+    acquired = [
+        join_date_time(h.get("AcquisitionDate"), h.get("AcquisitionTime"))
+        or parse_datetime(h.get("AcquisitionDateTime"))
+        for h in headers
+    ]
     earliest = min((time for time in acquired if time is not None), default=None)
     series = join_date_time(header.get("SeriesDate"), header.get("SeriesTime"))
     known = [time for time in (series, earliest) if time is not None]
     scan_start = min(known) if known else None
     items = header.get("RadiopharmaceuticalInformationSequence") or []
     item = items[0] if len(items) else {}
-    half_life_s = _float(item.get("RadionuclideHalfLife"))
-    duration_ms = _float(header.get("ActualFrameDuration"))
+    half_life_s = _positive(item.get("RadionuclideHalfLife"))
+    duration_ms = _positive(header.get("ActualFrameDuration"))
     administered_at = administration_datetime(item, scan_start)
-    total_dose = _float(item.get("RadionuclideTotalDose"))
+    total_dose = _positive(item.get("RadionuclideTotalDose"))
     units = str(header.get("Units", "") or "").strip().upper()
     if not units and header.get("Modality") == "NM":
         units = "CNTS"  # the NM module has no Units attribute; its pixels are counts
@@ -120,17 +157,28 @@ def emission_facts(headers: list[Any]) -> EmissionFacts:
         administered_mbq=(total_dose / BQ_PER_MBQ if header.get("Modality") == "PT" else total_dose)
         if total_dose
         else None,
-        patient_weight_kg=_float(header.get("PatientWeight")),
+        patient_weight_kg=_positive(header.get("PatientWeight")),
     )
 
 
 def _time(text: str | None, where: str, field: str) -> datetime:
     if not text:
-        raise InputError(where, f"its {field} is not known", f'Write "{field}" as ISO date and time in the case')
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(where, f'its {field} "{text}" is not an ISO date and time', "Write it as 2026-03-10T11:20:00") from None
+        raise InputError(
+            where, f"its {field} is not known", f'Write "{field}" as ISO date and time in the case', "time"
+        )
+    return local_time(text, where, field)
+
+
+def _given(facts: EmissionFacts, scan: datetime, where: str) -> datetime:
+    given = _time(facts.administration_time, where, "administration_time")
+    if given > scan:
+        raise InputError(
+            where,
+            f"its administration at {facts.administration_time} lies after its scan at {facts.scan_start}",
+            "Check both times",
+            "dates",
+        )
+    return given
 
 
 def hours_between(earlier: str | datetime, later: str | datetime) -> float:
@@ -194,16 +242,21 @@ def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -
                 "Export the image in Bq/mL",
                 "units",
             )
-        given = _time(facts.administration_time, where, "administration_time")
+        if correction not in ("START", "ADMIN"):
+            raise InputError(
+                where,
+                f"its units are SUV and its decay correction is {correction or 'not stated'}, expected START or ADMIN",
+                "Export the image in Bq/mL",
+                "units",
+            )
+        given = _given(facts, scan, where)
         factor = facts.administered_mbq * BQ_PER_MBQ / (facts.patient_weight_kg * 1000.0)
-        if correction == "ADMIN":
-            return factor * math.exp(-rate_per_h * hours_between(given, scan))
-        factor *= math.exp(-rate_per_h * hours_between(given, scan))
+        # Under START dose and image are both decayed to the scan's start, under ADMIN neither is: the same factor.
+        return factor * math.exp(-rate_per_h * hours_between(given, scan))
     if correction == "START":
         return factor
     if correction == "ADMIN":
-        given = _time(facts.administration_time, where, "administration_time")
-        return factor * math.exp(-rate_per_h * hours_between(given, scan))
+        return factor * math.exp(-rate_per_h * hours_between(_given(facts, scan, where), scan))
     if correction == "NONE":
         if not facts.frame_duration_s:
             raise InputError(where, "it is not decay-corrected and its frame duration is missing", "Export it again")

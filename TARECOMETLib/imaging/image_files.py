@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from .geometry import VolumeGeometry
 from .volume import Volume
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+# Headers with a second file cannot appear whole or not at all.
+_WRITTEN_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def is_image_file(path: Path) -> bool:
@@ -35,11 +38,19 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise InputError(str(path), "there is no such file", "Check the path", "no-file")
     try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError:
+        image = sitk.ReadImage(str(path))
+    except (RuntimeError, MemoryError, UnicodeDecodeError):
         raise InputError(
             str(path), "it cannot be read as an image", "Give a whole NRRD, NIfTI or MetaImage file", "corrupt-image"
         ) from None
+    if image.GetDimension() != 3 or "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(
+            str(path),
+            f"expected a volume of three dimensions, got {image.GetPixelIDTypeAsString()} in {image.GetDimension()}",
+            "Export a single volume",
+            "not-a-volume",
+        )
+    return image
 
 
 def _geometry(image: Any) -> VolumeGeometry:
@@ -56,12 +67,12 @@ def read_image(path: Path) -> Volume:
     import SimpleITK as sitk
 
     image = _read(path)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+    if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
             str(path),
-            f"expected one value per voxel in three dimensions, got {image.GetDimension()} dimensions and "
-            f"{image.GetNumberOfComponentsPerPixel()} values",
+            f"expected one value per voxel, got {image.GetNumberOfComponentsPerPixel()}",
             "Export a single volume",
+            "not-a-volume",
         )
     return Volume(sitk.GetArrayFromImage(image), _geometry(image))
 
@@ -81,27 +92,45 @@ def read_contours(path: Path) -> list[tuple[str, Volume]]:
     array = sitk.GetArrayFromImage(image)
     geometry = _geometry(image)
     layers = [array] if image.GetNumberOfComponentsPerPixel() == 1 else list(np.moveaxis(array, -1, 0))
-    keys = {key for key in image.GetMetaDataKeys() if key.startswith("Segment")}
-    numbers = sorted({int(key[7 : key.index("_")]) for key in keys if key.endswith("_Name") and key[7 : key.index("_")].isdigit()})
-    if numbers:
-        found = []
-        for number in numbers:
-            prefix = f"Segment{number}_"
-            layer = int(image.GetMetaData(prefix + "Layer")) if prefix + "Layer" in keys else 0
-            label = int(image.GetMetaData(prefix + "LabelValue")) if prefix + "LabelValue" in keys else 1
-            found.append((image.GetMetaData(prefix + "Name").strip(), Volume(layers[layer] == label, geometry)))
-        return found
+    segments = _segments(image, len(layers), path)
+    if segments:
+        return [(name, Volume(layers[layer] == label, geometry)) for name, layer, label in segments]
     if len(layers) != 1:
         raise InputError(str(path), "it holds several layers without segment names", "Save it as .seg.nrrd from Slicer")
-    values = [int(value) for value in np.unique(array) if value != 0]
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise InputError(str(path), "it holds fractions, expected a label image", "Export the contour as labels")
+    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):  # NaN differs from itself
+        raise InputError(
+            str(path), "it holds fractions or NaN, expected a label image", "Export the contour as labels", "not-labels"
+        )
+    values = [int(value) for value in np.unique(array) if np.isfinite(value) and value != 0]
     if len(values) > 63:
         raise InputError(str(path), f"it holds {len(values)} labels, expected at most 63", "Export contours as labels")
     stem = image_stem(path)
     if len(values) <= 1:
         return [(stem, Volume(array != 0, geometry))]
     return [(f"{stem} {value}", Volume(array == value, geometry)) for value in values]
+
+
+def _segments(image: Any, layers: int, path: Path) -> list[tuple[str, int, int]]:
+    """Name, layer and label of every segment that Slicer's .seg.nrrd header tells of, in its order."""
+    keys = set(image.GetMetaDataKeys())
+    found = []
+    for number in sorted(int(key[7:-5]) for key in keys if re.fullmatch(r"Segment[0-9]{1,6}_Name", key)):
+        prefix = f"Segment{number}_"
+        try:
+            name = " ".join(image.GetMetaData(prefix + "Name").split()) or f"Segment {number + 1}"
+            layer = int(image.GetMetaData(prefix + "Layer")) if prefix + "Layer" in keys else 0
+            label = int(image.GetMetaData(prefix + "LabelValue")) if prefix + "LabelValue" in keys else 1
+        except (ValueError, UnicodeDecodeError):
+            layer, label, name = -1, 0, f"Segment {number + 1}"
+        if not 0 <= layer < layers:
+            raise InputError(
+                str(path),
+                f"its segment number {number + 1} names a layer or label that the file does not hold",
+                "Save it again from Slicer",
+                "corrupt-image",
+            )
+        found.append((name, layer, label))
+    return found
 
 
 def write_image(path: Path, volume: Volume, *, compress: bool = True) -> None:
@@ -113,9 +142,11 @@ def write_image(path: Path, volume: Volume, *, compress: bool = True) -> None:
     image.SetSpacing(volume.geometry.spacing_mm)
     image.SetOrigin(volume.geometry.origin_lps_mm)
     image.SetDirection(volume.geometry.direction_lps.ravel().tolist())
-    suffix = next((end for end in IMAGE_SUFFIXES[::-1] if path.name.lower().endswith(end)), None)
+    suffix = next((end for end in _WRITTEN_SUFFIXES if path.name.lower().endswith(end)), None)
     if suffix is None:
-        raise InputError(str(path), "its ending names no image format", f"Use one of {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(
+            str(path), "its ending names no image format of one file", f"Use one of {', '.join(_WRITTEN_SUFFIXES)}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{image_stem(path)}.part{os.getpid()}{suffix}")
     try:

@@ -142,8 +142,9 @@ class _Fitting:
                 self.report()
         except RuntimeError:
             return None
-        # The optimizer maps fixed points to moving ones; the case keeps the other direction.
-        matrix = np.linalg.inv(_matrix(transform))
+        # The optimizer maps fixed points to moving ones; the case keeps the other direction. Threads add up in no
+        # fixed order, so the last digits vary from run to run: what lies below 1e-7 is cut off.
+        matrix = np.round(np.linalg.inv(_matrix(transform)), 7)
         quality = self.quality(matrix)
         return (matrix, quality) if np.all(np.isfinite(matrix)) and quality != 0.0 else None
 
@@ -184,7 +185,11 @@ class _Fitting:
         method.SetSmoothingSigmasPerLevel(smooth)
         method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
         method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=1.0, minStep=1e-4, numberOfIterations=120, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-7
+            learningRate=1.0,
+            minStep=1e-4,
+            numberOfIterations=120,
+            relaxationFactor=0.6,
+            gradientMagnitudeTolerance=1e-7,
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(transform, inPlace=True)
@@ -285,7 +290,9 @@ def _search(fixed: Volume, moving: Volume, fixed_is_ct: bool) -> np.ndarray | No
     doi:10.1109/TIP.2011.2181402), at 8 mm. Against MR the bodies' outlines are compared.
     """
     if not fixed_is_ct:
-        outlines = [Volume(_body(v.array, ct).astype(np.float32), v.geometry) for v, ct in ((fixed, False), (moving, True))]
+        outlines = [
+            Volume(_body(v.array, ct).astype(np.float32), v.geometry) for v, ct in ((fixed, False), (moving, True))
+        ]
         fixed, moving = outlines
     still, still_mask, still_corner = _on_search_grid(fixed, np.eye(4))
     best, found = 0.0, None

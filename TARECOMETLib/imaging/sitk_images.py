@@ -31,7 +31,9 @@ def affine_transform(matrix_lps: np.ndarray) -> Any:
     return transform
 
 
-def resample(volume: Volume, target: VolumeGeometry, matrix_lps: np.ndarray, *, cubic: bool = False, outside: float) -> Volume:
+def resample(
+    volume: Volume, target: VolumeGeometry, matrix_lps: np.ndarray, *, cubic: bool = False, outside: float
+) -> Volume:
     """Values of an image at another grid's voxel centers.
 
     Parameters

@@ -35,10 +35,14 @@ class Volume:
             )
 
     def content_hash(self) -> str:
-        """SHA-256 over values and grid (positions rounded to 1e-4 mm), as hexadecimal text."""
+        """SHA-256 over values and grid, as hexadecimal text.
+
+        Positions are rounded to 1e-4 mm and numbers taken as float32, so that the same image read by another way
+        (whole numbers from a scene, rescaled ones from DICOM) has the same hash.
+        """
         digest = hashlib.sha256()
-        digest.update(np.round(self.geometry.ijk_to_lps, 4).astype("<f8").tobytes())
+        # Adding 0 turns negative zeros, which depend on the order of a sum, into zeros.
+        digest.update((np.round(self.geometry.ijk_to_lps, 4) + 0.0).astype("<f8").tobytes())
         digest.update(np.asarray(self.array.shape, dtype="<i8").tobytes())
-        values = self.array.astype(np.uint8) if self.array.dtype == bool else self.array
-        digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
+        digest.update(np.ascontiguousarray(self.array, dtype="|u1" if self.array.dtype == bool else "<f4").tobytes())
         return digest.hexdigest()

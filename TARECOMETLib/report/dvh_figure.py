@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from ..dosimetry.compartments import ALL_TUMOURS, WHOLE_NORMAL
 from ..files import write_whole
 from .content import KERNEL, LOCAL, CompartmentDose, PhaseReport, phase_title
 from .glyphs import FAMILY, families, printable
+from .out_of_date import stamp_out_of_date
 
 DPI = 220
 MOST_PER_PANEL = 8
 # Okabe and Ito's palette for all forms of color vision (jfly.uni-koeln.de/color), its yellow replaced by gray: a thin
 # yellow line cannot be seen on white paper.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
+_NOT_DRAWN = ("liver", "territory", "lung")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = {"pre": (0.0, (4.0, 1.6)), "post": (0.0, ())}
 METHOD_TITLES = {LOCAL: "local deposition", KERNEL: "voxel kernel"}
+_WIDTH_IN, _PLOT_IN, _ABOVE_IN, _BELOW_IN, _LINE_IN = 7.3, 2.2, 0.26, 0.7, 0.127
 _INK = (0.16, 0.18, 0.21)
 _FAINT = (0.87, 0.88, 0.90)
 # The axis ends where no curve holds more of its volume than this; the last voxels would squeeze all the rest.
@@ -42,19 +46,20 @@ def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KE
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.3, 3.9), dpi=DPI, facecolor="white")
-    panels = ((f"Tumours, {METHOD_TITLES[method]}", True, 0.072), (f"Normal tissues, {METHOD_TITLES[method]}", False, 0.572))
-    for title, is_tumour, left in panels:
-        axes = figure.add_axes((left, 0.375, 0.42, 0.555))
-        names, left_out = panel_names(phases, is_tumour, method)
+    panels = [
+        (title, *panel_names(phases, is_tumour, method))
+        for title, is_tumour in (("Tumours", True), ("Normal tissues", False))
+    ]
+    height_in = _PLOT_IN + _ABOVE_IN + _BELOW_IN + _LINE_IN * max(len(names) + (more > 0) for _, names, more in panels)
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=DPI, facecolor="white")
+    for (title, names, left_out), left in zip(panels, (0.068, 0.568), strict=True):
+        axes = figure.add_axes((left, 1.0 - (_ABOVE_IN + _PLOT_IN) / height_in, 0.425, _PLOT_IN / height_in))
         _draw(axes, phases, names, method)
-        axes.set_title(title, fontsize=8.0, fontweight="bold", color=_INK, loc="left", family=FAMILY, pad=5.0)
+        heading = f"{title}, {METHOD_TITLES[method]}"
+        axes.set_title(heading, fontsize=8.0, fontweight="bold", color=_INK, loc="left", family=FAMILY, pad=5.0)
         _legend(axes, names, left_out, [phase.phase for phase in phases])
     if stale:
-        figure.text(
-            0.5, 0.62, "OUT OF DATE", fontsize=34, fontweight="bold", color=(0.85, 0.15, 0.15), alpha=0.5, rotation=14,
-            ha="center", va="center", family=FAMILY, zorder=50,
-        )  # fmt: skip
+        stamp_out_of_date(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
@@ -63,13 +68,13 @@ def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KE
 def panel_names(phases: Sequence[PhaseReport], is_tumour: bool, method: str) -> tuple[list[str], int]:
     """Compartments of a panel, at most eight, and how many were left out.
 
-    Derived ones come first, for they sum up the others; then drawn ones, the largest kept. Territories are not drawn:
-    they mix tumour and normal tissue.
+    Derived ones come first, for they sum up the others; then drawn ones, the largest kept. The whole liver and
+    territories are not drawn, for they mix tumour and normal tissue; nor lungs, whose voxel doses are indicative.
     """
     found: dict[str, CompartmentDose] = {}
     for phase in phases:
         for entry in phase.compartments:
-            if method in entry.dvh and entry.role != "territory" and _is_tumour(entry) == is_tumour:
+            if method in entry.dvh and entry.role not in _NOT_DRAWN and _is_tumour(entry) == is_tumour:
                 found.setdefault(entry.name, entry)
     order = list(found)
     ranked = sorted(found.values(), key=lambda entry: (entry.role != "derived", -entry.volume_ml))
@@ -78,8 +83,12 @@ def panel_names(phases: Sequence[PhaseReport], is_tumour: bool, method: str) -> 
 
 
 def _is_tumour(entry: CompartmentDose) -> bool:
-    # The only derived compartment of tumours is named so by the library.
-    return entry.role == "tumour" or (entry.role == "derived" and entry.name == "All tumours")
+    return entry.role == "tumour" or (entry.role == "derived" and entry.name == ALL_TUMOURS)
+
+
+def _width(name: str) -> float:
+    # Wider ones are drawn first: where all the normal liver is perfused, its two curves coincide and both are seen.
+    return 2.2 if name in (ALL_TUMOURS, WHOLE_NORMAL) else 1.15
 
 
 def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: str) -> None:
@@ -90,12 +99,12 @@ def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: st
             if name not in doses:
                 continue
             dose_gy, percent = doses[name].curve()
-            end = max(end, float(dose_gy[np.flatnonzero(percent >= _TAIL_PERCENT)[-1]]))
+            end = max(end, float(dose_gy[percent >= _TAIL_PERCENT].max(initial=0.0)))
             # Marks at even heights, shifted from curve to curve so that they do not pile up.
             heights = np.arange(96.0 - 2.0 * number, 3.0, -24.0)
             marks = np.unique(np.searchsorted(-percent, -heights).clip(0, len(percent) - 1))
             axes.plot(
-                dose_gy, percent, color=COLORS[number], linewidth=2.0 if name == "All tumours" else 1.15,
+                dose_gy, percent, color=COLORS[number], linewidth=_width(name),
                 linestyle=DASHES.get(phase.phase, DASHES["post"]), dash_capstyle="butt",
                 marker=MARKERS[number], markevery=list(marks), markersize=3.6, markeredgewidth=0.8,
                 markerfacecolor="white" if phase.phase == "pre" else COLORS[number], zorder=3,
@@ -119,28 +128,27 @@ def _legend(axes: Any, names: list[str], left_out: int, phases: list[str]) -> No
     from matplotlib.font_manager import FontProperties
     from matplotlib.lines import Line2D
 
-    shown = [printable(name, 30) for name in names]
+    shown = [printable(name, 48) for name in names]
     handles = [
-        Line2D([], [], color=COLORS[n], marker=MARKERS[n], markersize=3.6, linewidth=2.0 if name == "All tumours" else 1.15)
+        Line2D([], [], color=COLORS[n], marker=MARKERS[n], markersize=3.6, linewidth=_width(name))
         for n, name in enumerate(names)
     ]
+    if left_out:
+        handles.append(Line2D([], [], linewidth=0.0))
+        shown.append(f"{left_out} more in the tables")
     fonts = FontProperties(family=families(shown), size=6.4)
-    place = {"frameon": False, "loc": "upper left", "borderaxespad": 0.0, "labelcolor": _INK, "ncols": 2}
+    place = {"frameon": False, "loc": "upper left", "borderaxespad": 0.0, "labelcolor": _INK}
     first = axes.legend(
-        handles, shown, prop=fonts, bbox_to_anchor=(-0.02, -0.3), handlelength=2.2, labelspacing=0.3, columnspacing=1.0, **place
+        handles, shown, prop=fonts, bbox_to_anchor=(-0.02, -0.26), handlelength=2.6, labelspacing=0.32, **place
     )
     for text in first.get_texts():
         text.set_parse_math(False)
     axes.add_artist(first)
     keys = [Line2D([], [], color=_INK, linewidth=1.15, linestyle=DASHES.get(phase, DASHES["post"])) for phase in phases]
     words = [phase_title(phase) for phase in phases]
-    if left_out:
-        keys.append(Line2D([], [], linewidth=0.0))
-        words.append(f"{left_out} more in the tables")
-    place["ncols"] = len(words)
     axes.legend(
-        keys, words, prop=FontProperties(family=FAMILY, size=6.4), bbox_to_anchor=(-0.02, -0.195), handlelength=2.6,
-        columnspacing=1.4, **place,
+        keys, words, prop=FontProperties(family=FAMILY, size=6.4), bbox_to_anchor=(-0.02, -0.17), handlelength=2.6,
+        columnspacing=1.4, ncols=len(words), **place,
     )  # fmt: skip
     if not names:
         axes.text(0.5, 0.5, "none drawn", transform=axes.transAxes, ha="center", va="center", fontsize=7.0, color=_INK)

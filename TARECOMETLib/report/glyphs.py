@@ -77,7 +77,9 @@ def printable(text: str, longest: int = 0) -> str:
     longest : int
         Longer texts lose their middle; 0 keeps all.
     """
-    text = " ".join("".join(" " if c in "\t\r\n\v\f\u2028\u2029" else "" if _is_control(c) else c for c in text).split())
+    text = " ".join(
+        "".join(" " if c in "\t\r\n\v\f\u2028\u2029" else "" if _is_control(c) else c for c in text).split()
+    )
     if 0 < longest < len(text):
         tail = longest // 3
         text = f"{text[: longest - tail - 1].rstrip()}…{text[len(text) - tail :].lstrip()}"

@@ -15,6 +15,7 @@ from ..imaging.volume import Volume
 from .content import Structure
 from .glyphs import FAMILY, families, printable, text_width_px
 from .line_styles import DRAWN_ROLES, isodose_styles, structure_style
+from .out_of_date import stamp_out_of_date
 from .overlay_panel import OverlayStyle, draw_panel
 from .slicing import AXIAL, CORONAL, SAGITTAL, Plane, center_inside, filled_box
 
@@ -122,23 +123,41 @@ def write_overlay_figure(
     planes = _planes(center, structures, rows[0].dose, width_px - _BAR_PX - 2 * _GAP_PX)
     height = planes[0].size_px[1]
     entries = _legend_entries(structures, style)
-    fonts = families(label for label, _ in entries)
+    fonts = families(printable(s.name) for s in structures)
     lines = _legend_lines(entries, width_px, fonts)
     total_px = len(rows) * (height + _ROW_TITLE_PX) + len(lines) * _LEGEND_LINE_PX + 14
-    figure = Figure(figsize=(width_px / DPI, total_px / DPI), dpi=DPI, facecolor="white")
+    # A hair larger, so that rounding down gives just these pixels.
+    size_in = (width_px + 0.01) / DPI, (total_px + 0.01) / DPI
+    figure = Figure(figsize=size_in, dpi=DPI, facecolor="white")
     places = []
     for number, row in enumerate(rows):
         top = number * (height + _ROW_TITLE_PX) + _ROW_TITLE_PX
         figure.text(
-            0.0, 1.0 - (top - 0.5 * _ROW_TITLE_PX) / total_px, printable(row.title, 90), fontsize=7.6, fontweight="bold",
-            color=_INK, ha="left", va="center", family=families([row.title]), parse_math=False,
-        )  # fmt: skip
+            0.0,
+            1.0 - (top - 0.5 * _ROW_TITLE_PX) / total_px,
+            printable(row.title, 90),
+            fontsize=7.6,
+            fontweight="bold",
+            color=_INK,
+            ha="left",
+            va="center",
+            family=families([row.title]),
+            parse_math=False,
+        )
         left = 0
         for plane in planes:
             columns, lines_px = plane.size_px
             axes = figure.add_axes(_box(left, top, columns, lines_px, width_px, total_px))
             draw_panel(
-                axes, plane, ct, row.dose, structures, style, px_per_pt=DPI / 72.0, families=fonts, crosshair_lps_mm=center
+                axes,
+                plane,
+                ct,
+                row.dose,
+                structures,
+                style,
+                px_per_pt=DPI / 72.0,
+                families=fonts,
+                crosshair_lps_mm=center,
             )
             places.append(PanelPlace(number, left, top, plane))
             left += columns + _GAP_PX
@@ -146,17 +165,16 @@ def write_overlay_figure(
     _color_bar(figure, _box(left + 14, bar_top, 24, bar_height, width_px, total_px), style)
     _legend(figure, lines, width_px, total_px, fonts)
     if stale:
-        figure.text(
-            0.45, 0.55, "OUT OF DATE", fontsize=34, fontweight="bold", color=(0.85, 0.15, 0.15), alpha=0.55, rotation=18,
-            ha="center", va="center", family=FAMILY, zorder=50,
-        )  # fmt: skip
+        stamp_out_of_date(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
     return tuple(places)
 
 
-def _box(left: int, top: int, columns: int, lines: int, width_px: int, total_px: int) -> tuple[float, float, float, float]:
+def _box(
+    left: int, top: int, columns: int, lines: int, width_px: int, total_px: int
+) -> tuple[float, float, float, float]:
     """Axes rectangle that covers whole pixels."""
     return left / width_px, 1.0 - (top + lines) / total_px, columns / width_px, lines / total_px
 
@@ -197,7 +215,9 @@ def _color_bar(figure: Any, box: tuple[float, float, float, float], style: Overl
 
     axes = figure.add_axes(box)
     table = dose_color_table()[:, None, :]
-    axes.imshow(table, origin="lower", aspect="auto", extent=(0.0, 1.0, 0.0, style.window_top_gy), interpolation="nearest")
+    axes.imshow(
+        table, origin="lower", aspect="auto", extent=(0.0, 1.0, 0.0, style.window_top_gy), interpolation="nearest"
+    )
     axes.axhspan(0.0, style.threshold_gy, color="white", linewidth=0)
     for level, line in zip(style.isodoses_gy, isodose_styles(len(style.isodoses_gy)), strict=True):
         axes.axhline(level, color=line.color, linewidth=1.4)
@@ -223,13 +243,15 @@ def _legend_entries(structures: Sequence[Structure], style: OverlayStyle) -> lis
     return entries + [(f"{level:g} Gy", line) for level, line in levels]
 
 
-def _legend_lines(entries: list[tuple[str, Any]], width_px: int, fonts: list[str]) -> list[list[tuple[str, Any, float]]]:
+def _legend_lines(
+    entries: list[tuple[str, Any]], width_px: int, fonts: list[str]
+) -> list[list[tuple[str, Any, float]]]:
     """Entries in lines that fit the width, each with its left pixel."""
     lines: list[list[tuple[str, Any, float]]] = [[]]
     left = 0.0
     for label, line in entries:
-        needed = 86.0 + text_width_px(label, 6.4, fonts, DPI)
-        if left + needed - 32.0 > width_px and lines[-1]:
+        needed = 80.0 + text_width_px(label, 6.4, fonts, DPI)
+        if left + needed - 20.0 > width_px and lines[-1]:
             lines.append([])
             left = 0.0
         lines[-1].append((label, line, left))

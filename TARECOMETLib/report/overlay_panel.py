@@ -140,7 +140,9 @@ def _marks(
     places.block((0.0, 0.0, em + text_width_px(title, 5.8, [FAMILY], 72.0 * px_per_pt), 1.9 * em))
     length = 50.0 / plane.step_mm
     left, y = 0.8 * em, rows - 0.9 * em
-    axes.plot([left, left + length], [y, y], color="white", linewidth=1.6, solid_capstyle="butt", path_effects=_halo(2.6))
+    axes.plot(
+        [left, left + length], [y, y], color="white", linewidth=1.6, solid_capstyle="butt", path_effects=_halo(2.6)
+    )
     axes.text(left, y - 0.75 * em, "50 mm", fontsize=6.0, ha="left", va="center", **text)
     places.block((0.0, rows - 2.6 * em, max(left + length, 4.0 * em) + 4.0, float(rows)))
     if crosshair_lps_mm is not None:
@@ -202,8 +204,9 @@ class _Pen:
             size = self._size(text, 5.4)
             spot = self.places.find(along(line), size)
             if spot is not None:
+                lighter = tuple(0.5 + 0.5 * component for component in style.color)
                 self.axes.text(
-                    *spot, text, fontsize=5.4, color=style.color, ha="center", va="center", family=FAMILY,
+                    *spot, text, fontsize=5.4, color=lighter, ha="center", va="center", family=FAMILY,
                     path_effects=_halo(2.2),
                 )  # fmt: skip
                 return

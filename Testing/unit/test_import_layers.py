@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "phantom": ({"physics", "imaging"} | FILES, GENERAL),
     "case": (BELOW_CASE | FILES, GENERAL),
     "mrml": (BELOW_CASE | FILES | {"case"}, GENERAL | SCENE),
-    "cli": (BELOW_CASE | FILES | {"case", "mrml"}, GENERAL | {"typer", "rich", "dicompylercore"}),
+    "cli": (BELOW_CASE | FILES | {"case", "mrml"}, GENERAL | {"typer", "rich", "dicompylercore", "torch"}),
+    "__main__": ({"cli"}, set()),
 }
 
 

@@ -254,14 +254,15 @@ class HalfSpaceTestCase(AgreementTestCase):
         depth, expected = np.array(list(HALF_SPACE_WATER)), np.array(list(HALF_SPACE_WATER.values()))
         found = half_space_profile(load_point_kernel("water"), depth)
         deviation = 100.0 * np.abs(found - expected).max()
-        # The bar is 1 %; 0.12 % of the Monte Carlo runs and three printed decimals.
-        self.assert_agrees("Half-space edge, formula, 0-10 mm", "KERNELS.md 6.2", deviation, 0.17, "% of D_inf")
+        # The bar is 1 %. Two Monte Carlo runs 0.12 %, three printed decimals 0.05 %, and 0.1 % of far
+        # bremsstrahlung, which the reference's table leaves off (twice 0.49869 at the plane, not 0.4998).
+        self.assert_agrees("Half-space edge, formula, 0-10 mm", "KERNELS.md 6.2", deviation, 0.27, "% of D_inf")
 
     @requires_kernel_data
     def test_the_edge_profile_is_that_of_the_reference_file(self) -> None:
         table = read_numbers(KERNEL_DATA / "halfspace_edge_profile_90Y_water.csv")
         found = half_space_profile(load_point_kernel("water"), table[:, 0])
-        self.assertLessEqual(np.abs(found - table[:, 1]).max(), 1.2e-3)  # two Monte Carlo runs, 3 sigma
+        self.assertLessEqual(np.abs(found - table[:, 1]).max(), 2.2e-3)  # as above, without the rounding
 
     def test_exactly_half_of_the_kernels_energy_comes_from_one_side_of_a_plane(self) -> None:
         kernel = load_point_kernel("soft-tissue")

@@ -130,15 +130,14 @@ class QuadratureTestCase(AgreementTestCase):
         self.assert_agrees("Voxel kernel, quadrature against twice the nodes", "itself", 100.0 * worst, 1e-2, "%")
 
     def test_the_error_estimate_covers_the_true_error(self) -> None:
-        for spacing in ((2.21, 2.21, 2.21), (4.07, 4.07, 3.0), (2.0, 2.0, 5.0)):
+        for spacing in ((2.21, 2.21, 2.21), (4.07, 4.07, 3.0), (2.0, 2.0, 5.0), (6.0, 1.0, 1.0)):
             with self.subTest(spacing=spacing):
                 kernel = voxel_kernel(spacing, "soft-tissue", 1.05)
-                finer = with_nodes(kernel, 2.0)
+                finer = with_nodes(kernel, 2.5)
+                # Of values that matter to a dose; far smaller ones are cut by the sphere at which the kernel ends.
                 large = finer > 1e-3 * finer[0, 0, 0]
-                # As a whole: single values may cross by chance.
-                self.assertGreaterEqual(
-                    float(kernel.octant_error[large].max()), float(np.abs(kernel.octant - finer)[large].max())
-                )
+                self.assertTrue(np.all(kernel.octant_error[large] >= np.abs(kernel.octant - finer)[large]))
+                self.assertLess(float((kernel.octant_error[large] / finer[large]).max()), 1e-3)
 
     def test_it_equals_shots_from_random_points_of_the_source_voxel(self) -> None:
         generator = np.random.default_rng(90)
@@ -254,8 +253,9 @@ class RefusalTestCase(unittest.TestCase):
             voxel_kernel((3.0, 3.0, 3.0), "bone")
 
     def test_the_nearest_valid_inputs_pass(self) -> None:
-        voxel_kernel((20.0, 20.0, 20.0), "water", 3.0, cutoff_mm_g_ml=12.0)
-        voxel_kernel((10.0, 10.0, 10.0), "lung", 0.05, cutoff_mm_g_ml=12.0)
+        voxel_kernel((20.0, 20.0, 20.0), "water", cutoff_mm_g_ml=12.0)
+        voxel_kernel((0.25, 3.0, 3.0), "water", 3.0)
+        voxel_kernel((20.0, 20.0, 20.0), "lung", 0.05)
 
 
 if __name__ == "__main__":

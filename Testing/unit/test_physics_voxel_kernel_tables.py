@@ -31,8 +31,7 @@ class PenelopeTestCase(AgreementTestCase):
         spacing = tuple(float(v) for v in name.split("x"))
         table = read_columns(PENELOPE / f"vsv_90Y_water_{name}mm_penelope.csv")
         found = voxel_kernel(spacing, "water", 1.0).s_value_mgy_per_mbq_s()
-        worst = dict.fromkeys(BARS, 0.0)
-        beyond_bar = 0
+        worst = dict.fromkeys(BARS, (0.0, 1.0))
         for i, j, k, expected, sigma in zip(
             table["i"], table["j"], table["k"], table["S_mGy_per_MBq_s"], table["sigma_rel"], strict=True
         ):
@@ -40,16 +39,14 @@ class PenelopeTestCase(AgreementTestCase):
             which = group(offset)
             if which is None:
                 continue
-            deviation = found[offset[::-1]] / expected - 1.0
+            # The bar, or 3 sigma of the table where that is more.
+            deviation, allowed = found[offset[::-1]] / expected - 1.0, max(BARS[which], 3.0 * sigma)
             with self.subTest(spacing=name, offset=offset):
-                # The bar, or 3 sigma of the table where that is more.
-                self.assertLessEqual(abs(deviation), max(BARS[which], 3.0 * sigma))
-            beyond_bar += abs(deviation) > BARS[which]
-            if 3.0 * sigma <= BARS[which]:
-                worst[which] = max(worst[which], abs(deviation))
-        for which, deviation in worst.items():
+                self.assertLessEqual(abs(deviation), allowed)
+            worst[which] = max(worst[which], (abs(deviation), allowed), key=lambda pair: pair[0] / pair[1])
+        for which, (deviation, allowed) in worst.items():
             self.assert_agrees(
-                f"S, water, {name} mm, {which}", "PENELOPE in voxels", 100.0 * deviation, 100.0 * BARS[which], "%"
+                f"S, water, {name} mm, {which}", "PENELOPE in voxels", 100.0 * deviation, 100.0 * allowed, "%"
             )
 
     def test_cubes_of_2_21_mm(self) -> None:
@@ -69,7 +66,8 @@ class PenelopeTestCase(AgreementTestCase):
         self.assertEqual(names, {"2.21x2.21x2.21", "3x3x3", "6x6x6", "4x4x3"})
 
     def test_energy_in_far_voxels_adds_up(self) -> None:
-        # All offsets from the third shell on together: 1.5 % of the energy at 3 mm, 5 % bar of 3 sigma of the sum.
+        # All offsets from the third shell on together, 0.6 % of the energy at 3 mm. The table's sigma of the sum is
+        # 0.5 %, leaving out that one electron meets several voxels: the second shell's 3 %.
         table = read_columns(PENELOPE / "vsv_90Y_water_3x3x3mm_penelope.csv")
         octant = voxel_kernel((3.0, 3.0, 3.0), "water", 1.0).octant
         index = np.stack((table["i"], table["j"], table["k"])).astype(int)
@@ -124,12 +122,14 @@ class LanconelliTestCase(AgreementTestCase):
 
 class MirdTestCase(AgreementTestCase):
     def test_source_voxels_of_mird_pamphlet_17(self) -> None:
-        # Bolch 1999, J Nucl Med 40:11S, S000 in mGy/(MBq s) as quoted in KERNELS.md 3b; its soft tissue is 1.04 g/mL.
+        # Bolch 1999, J Nucl Med 40:11S, S000 in mGy/(MBq s) as quoted in KERNELS.md 3b. The quotation does not say
+        # the density of its tissue, so the bar is held at both 1.00 and 1.04 g/mL.
         for spacing, printed in ((3.0, 1.61), (6.0, 0.346)):
-            found = voxel_kernel((spacing,) * 3, "soft-tissue", 1.04).s_value_mgy_per_mbq_s()[0, 0, 0]
-            self.assert_agrees(
-                f"S000, soft tissue, {spacing:g} mm", "MIRD pamphlet 17", 100.0 * (found / printed - 1.0), 3.0, "%"
-            )
+            for name in ("water", "soft-tissue"):
+                found = voxel_kernel((spacing,) * 3, name).s_value_mgy_per_mbq_s()[0, 0, 0]
+                self.assert_agrees(
+                    f"S000, {name}, {spacing:g} mm", "MIRD pamphlet 17", 100.0 * (found / printed - 1.0), 3.0, "%"
+                )
 
 
 if __name__ == "__main__":

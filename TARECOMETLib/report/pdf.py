@@ -1,0 +1,106 @@
+"""The report as PDF: at most four A4 pages, the same bytes for the same content, without network or system fonts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files import write_whole
+from .content import ReportContent, phase_title
+from .dvh_figure import write_dvh_figure
+from .glyphs import fallback_fonts, families, font_folder, printable
+from .overlay_figure import DoseRow, default_center, write_overlay_figure
+from .pdf_data import page_data
+
+MOST_PAGES = 4
+_TEMPLATE = Path(__file__).with_name("report.typ")
+# Findings, tumours and lines of provenance that are listed; the next row is tried where the pages are too many.
+_LIMITS = ((28, 24, 40), (18, 20, 24), (10, 16, 12), (6, 8, 6), (3, 3, 3))
+
+
+@dataclass(frozen=True)
+class PictureEntry:
+    """A PNG on a page of the report, with heading and caption."""
+
+    title: str
+    file: Path
+    caption: str = ""
+
+
+def write_figures(content: ReportContent, folder: Path) -> tuple[PictureEntry, ...]:
+    """Write ``overlay.png`` and ``dvh.png`` into a folder, those that the content has anything for."""
+    entries = []
+    method = content.figure_method
+    rows = [
+        DoseRow(f"{phase_title(phase.phase)}: {phase.quantity} ({phase.image})", phase.dose[method])
+        for phase in content.phases
+        if method in phase.dose
+    ]
+    stale = bool(content.stale_reason)
+    if rows:
+        center, name = default_center([s for s in content.structures if s.volume.array.any()], rows[0].dose)
+        path = folder / "overlay.png"
+        write_overlay_figure(path, rows, content.ct, content.structures, center_lps_mm=center, stale=stale)
+        caption = (
+            f"Slices through {printable(name, 60)} (ticks at the edges), one scale and color bar for all. Patient's "
+            "right is on the left. Dose below the white end of the bar is not shown."
+        )
+        entries.append(PictureEntry("Dose on the diagnostic CT", path, caption))
+    if any(method in entry.dvh for phase in content.phases for entry in phase.compartments):
+        path = folder / "dvh.png"
+        write_dvh_figure(path, content.phases, method, stale=stale)
+        entries.append(PictureEntry("Cumulative dose-volume histograms", path))
+    return tuple(entries)
+
+
+def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntry] | None = None) -> int:
+    """Write the report and return its number of pages, at most four.
+
+    Parameters
+    ----------
+    path : Path
+    content : ReportContent
+    pictures : sequence of PictureEntry, optional
+        From ``write_figures``; drawn anew where not given.
+    """
+    import typst
+
+    with tempfile.TemporaryDirectory(prefix="tarecomet-report-") as name:
+        folder = Path(name)
+        if pictures is None:
+            pictures = write_figures(content, folder / "drawn")
+        figures = []
+        for number, picture in enumerate(pictures):
+            shutil.copyfile(picture.file, folder / f"figure{number}.png")
+            figures.append({"title": picture.title, "file": f"figure{number}.png", "caption": picture.caption})
+        shutil.copyfile(_TEMPLATE, folder / "report.typ")
+        for findings, tumours, provenance in _LIMITS:
+            data: dict[str, Any] = {**page_data(content, findings, tumours, provenance), "figures": figures}
+            texts = _texts(data)
+            data["fonts"] = families(texts)
+            (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+            fonts = [str(font_folder()), *sorted({str(Path(font).parent) for font in fallback_fonts(texts)})]
+            compiler = typst.Compiler(
+                str(folder / "report.typ"), root=str(folder), font_paths=fonts, ignore_system_fonts=True
+            )
+            pages = int(json.loads(compiler.query("<pages>", field="value", one=True)))
+            if pages <= MOST_PAGES:
+                break
+        pdf = compiler.compile(format="pdf")
+        assert isinstance(pdf, bytes)
+        write_whole(path, pdf)
+    return pages
+
+
+def _texts(value: Any) -> list[str]:
+    """All strings in nested data."""
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []

@@ -101,9 +101,8 @@ def _register(
     if len(frames) == 1 and "" not in frames:
         return identity("shares the diagnostic image's frame of reference")
     if ct_role in inputs.images and DIAGNOSTIC in inputs.images:
-        fixed, moving = inputs.images[DIAGNOSTIC], inputs.images[ct_role]
-        same_grid_as_fixed = liver.array if liver.array.shape == fixed.array.shape else None
-        return register_rigid(fixed, moving, same_grid_as_fixed)
+        is_ct = diagnostic is not None and diagnostic.modality == "CT"
+        return register_rigid(inputs.images[DIAGNOSTIC], inputs.images[ct_role], liver, fixed_is_ct=is_ct, where=role)
     if "" in frames:
         findings.append(
             Finding(

@@ -20,8 +20,8 @@ NON_PERFUSED = "Non-perfused liver"
 class Compartment:
     """A volume that doses are reported for, as a rule over contour sets.
 
-    A place belongs to it when it lies in at least one contour of ``any_of``, in all of ``all_of`` groups (at
-    least one contour of each group) and in none of ``none_of``.
+    A place belongs to it when it lies in at least one contour of ``any_of``, in at least one of ``also_any_of``
+    where there are any, and in none of ``none_of``.
 
     Parameters
     ----------

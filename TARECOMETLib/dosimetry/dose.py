@@ -114,9 +114,7 @@ def convolve(energy_source: np.ndarray, kernel: VoxelKernel) -> np.ndarray:
         sizes.append(before + extent + after)
         targets.append(slice(part.start - before, part.stop + after))
     grid = np.zeros(padded, dtype=np.float32)
-    place = tuple(
-        slice(before, before + part.stop - part.start) for before, part in zip(starts, box, strict=True)
-    )
+    place = tuple(slice(before, before + part.stop - part.start) for before, part in zip(starts, box, strict=True))
     grid[place] = source[box]
     spectrum = fft.rfftn(grid, workers=workers)
     spectrum *= _transfer_function(kernel, tuple(padded))  # type: ignore[arg-type]

@@ -67,12 +67,10 @@ def _groups_by_grid(contours: Sequence[Volume]) -> list[tuple[VolumeGeometry, np
 
     groups: list[tuple[VolumeGeometry, np.ndarray]] = []
     for number, contour in enumerate(contours):
-        for geometry, code in groups:
-            if same_grid(geometry, contour.geometry):
-                break
-        else:
-            geometry, code = contour.geometry, np.zeros(contour.geometry.shape_kji, dtype=np.uint64)
-            groups.append((geometry, code))
+        code = next((code for geometry, code in groups if same_grid(geometry, contour.geometry)), None)
+        if code is None:
+            code = np.zeros(contour.geometry.shape_kji, dtype=np.uint64)
+            groups.append((contour.geometry, code))
         code[contour.array.astype(bool)] |= np.uint64(1) << np.uint64(number)
     return groups
 
@@ -84,7 +82,9 @@ def _reach(code: np.ndarray, source: VolumeGeometry, target: VolumeGeometry) -> 
         return None
     low = np.array([part[0] for part in filled])[::-1] - 0.5
     high = np.array([part[-1] for part in filled])[::-1] + 0.5
-    corners = np.array([[x, y, z, 1.0] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    corners = np.array(
+        [[x, y, z, 1.0] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+    )
     index = (corners @ (target.lps_to_ijk @ source.ijk_to_lps).T)[:, :3]
     shape = np.array(target.shape_kji)
     first = np.clip(np.floor(index.min(axis=0) + 0.5).astype(int)[::-1], 0, shape)

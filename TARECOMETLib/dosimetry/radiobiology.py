@@ -54,13 +54,14 @@ def generalized_eud_gy(dvh: Dvh, exponent: float) -> float:
 
     Negative voxel doses (noise) count as 0: a power of them is not defined.
     """
-    if exponent == 0.0:
-        raise InputError("EUD exponent", "expected a number other than 0, got 0", "Use 1 for the mean dose")
+    if exponent == 0.0 or not np.isfinite(exponent):
+        raise InputError("EUD exponent", f"expected a number other than 0, got {exponent:g}", "Use 1 for the mean dose")
     share = dvh.volume_ml / dvh.total_volume_ml
     dose = np.maximum(dvh.dose_gy, 0.0)
     if exponent < 0.0 and np.any(dose == 0.0):
         return 0.0
-    largest = float(dose.max())
-    if largest == 0.0:
+    # Relative to the dose that weighs most, so that no power overflows.
+    leading = float(dose.max() if exponent > 0.0 else dose.min())
+    if leading == 0.0:
         return 0.0
-    return largest * float(np.sum(share * (dose / largest) ** exponent) ** (1.0 / exponent))
+    return leading * float(np.sum(share * (dose / leading) ** exponent) ** (1.0 / exponent))

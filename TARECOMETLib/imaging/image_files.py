@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +41,9 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise InputError(str(path), "there is no such file", "Check the path", "no-file")
     try:
+        _require_whole_nifti(path)
         image = sitk.ReadImage(str(path))
-    except (RuntimeError, MemoryError, UnicodeDecodeError):
+    except (EOFError, OSError, zlib.error, RuntimeError, MemoryError, UnicodeDecodeError):
         raise InputError(
             str(path), "it cannot be read as an image", "Give a whole NRRD, NIfTI or MetaImage file", "corrupt-image"
         ) from None
@@ -51,6 +55,29 @@ def _read(path: Path) -> Any:
             "not-a-volume",
         )
     return image
+
+
+def _require_whole_nifti(path: Path) -> None:
+    """Raise EOFError where a NIfTI file is cut off: the library below fills what is missing with arbitrary values."""
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        return
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    one = sitk.Image([1] * 3, reader.GetPixelID(), reader.GetNumberOfComponents())
+    expected = math.prod(reader.GetSize()) * one.GetSizeOfPixelComponent() * reader.GetNumberOfComponents()
+    if name.endswith(".gz"):
+        held = 0
+        with gzip.open(path) as content:
+            while part := content.read(1 << 22):
+                held += len(part)
+    else:
+        held = path.stat().st_size
+    if held < expected:
+        raise EOFError(path)
 
 
 def _geometry(image: Any) -> VolumeGeometry:

@@ -193,6 +193,7 @@ class _Fitting:
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(transform, inPlace=True)
+        method.SetNumberOfThreads(1)
         method.Execute(*self.images)
 
 

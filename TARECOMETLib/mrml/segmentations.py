@@ -118,11 +118,15 @@ def segment_ids(node: Any) -> list[str]:
     return [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
 
 
+def segment_tag(node: Any, segment_id: str, tag: str) -> str:
+    """Value of a segment's tag, empty where it has none."""
+    value = vtk.reference("")
+    return str(value) if _segment(node, segment_id).GetTag(tag, value) else ""
+
+
 def segment_role(node: Any, segment_id: str) -> str:
     """Role of a segment, empty where it has none."""
-    value = vtk.reference("")
-    segment = _segment(node, segment_id)
-    return str(value) if segment.GetTag(ROLE_TAG, value) else ""
+    return segment_tag(node, segment_id, ROLE_TAG)
 
 
 def set_segment_role(node: Any, segment_id: str, role: str) -> None:

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
 if importlib.util.find_spec("TARECOMETLib") is None:
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from TARECOMETLib.imaging.geometry import VolumeGeometry
 from TARECOMETLib.imaging.volume import Volume
 
-KERNEL_DATA = ROOT.parent / "shared" / "data" / "kernels"
+KERNEL_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kernels"
 PENELOPE, LANCONELLI = KERNEL_DATA / "penelope", KERNEL_DATA / "lanconelli2012"
 requires_kernel_data = unittest.skipUnless(
     KERNEL_DATA.is_dir(), "needs the published kernel tables in ../shared/data/kernels"
@@ -46,7 +45,9 @@ class AgreementTestCase(unittest.TestCase):
         """Fail unless the absolute deviation is within the tolerance; ``unit`` is "%" for relative ones."""
         AGREEMENTS.append(Agreement(quantity, reference, float(deviation), tolerance, unit))
         self.assertLessEqual(
-            abs(deviation), tolerance, f"{quantity}: {deviation:.3g} {unit} from {reference}, allowed {tolerance:g} {unit}"
+            abs(deviation),
+            tolerance,
+            f"{quantity}: {deviation:.3g} {unit} from {reference}, allowed {tolerance:g} {unit}",
         )
 
 

@@ -167,7 +167,9 @@ class AbsoluteTestCase(unittest.TestCase):
     def test_the_net_activity_is_not_used_as_a_scale(self) -> None:
         parcels = make_parcels([LEFT], [1.0])
         values = [
-            absolute_parcel_activity_mbq(parcels, np.array([0.4]), [Delivery("A", "Left", net, 0.0, 10.0)], CONSTANTS)[0]
+            absolute_parcel_activity_mbq(parcels, np.array([0.4]), [Delivery("A", "Left", net, 0.0, 10.0)], CONSTANTS)[
+                0
+            ]
             for net in (100.0, 5000.0)
         ]
         self.assertAlmostEqual(values[0], values[1], delta=1e-14)

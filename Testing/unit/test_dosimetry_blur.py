@@ -42,9 +42,8 @@ class SphereRecoveryTestCase(AgreementTestCase):
         # Voxels of a fifteenth of the radius at the ball's border.
         self.assert_agrees("Recovery of blurred spheres, 0.3-83 mL", "Gaussian convolution in 3D", worst, 0.003)
 
-    def test_it_is_the_closed_form(self) -> None:
-        # With x = R / sigma: erf(x) - sqrt(2/pi) / x * [1 + 2... integrated by parts:
-        # integral of (1 - 3r/4R + r³/16R³) sqrt(2/pi) r²/s³ exp(-r²/2s²) from 0 to 2R, done here by Gauss-Legendre.
+    def test_its_integral_is_converged(self) -> None:
+        # Overlap times Maxwell's distribution from 0 to 2R, here by 200 Gauss-Legendre nodes over at most 12 sigma.
         nodes, weights = np.polynomial.legendre.leggauss(200)
         for volume_ml, fwhm_mm in ((0.3, 6.0), (10.0, 6.0), (1000.0, 6.0), (2000.0, 1.0)):
             radius = (3.0 * volume_ml * 1000.0 / (4.0 * np.pi)) ** (1.0 / 3.0)

@@ -81,7 +81,11 @@ class ConvolutionTestCase(AgreementTestCase):
         energy = float(np.sum(dose, dtype=np.float64)) * mass
         expected = 49.67 * activity.sum() * self.kernel.energy_fraction
         self.assert_agrees(
-            "Energy, one tissue, sum D m", "K sum A times the energy fraction", 100.0 * (energy / expected - 1.0), 0.01, "%"
+            "Energy, one tissue, sum D m",
+            "K sum A times the energy fraction",
+            100.0 * (energy / expected - 1.0),
+            0.01,
+            "%",
         )
 
     def test_uniform_activity_gives_the_energy_fraction_of_local_deposition(self) -> None:
@@ -210,7 +214,11 @@ class TwoTissuesTestCase(AgreementTestCase):
         energy = float(np.sum(dose * mass, dtype=np.float64))
         expected = 49.67 * (in_liver.sum() * liver.energy_fraction + in_lung.sum() * lung.energy_fraction)
         self.assert_agrees(
-            "Energy, two tissues, sum D m", "K sum A times the energy fractions", 100.0 * (energy / expected - 1.0), 0.01, "%"
+            "Energy, two tissues, sum D m",
+            "K sum A times the energy fractions",
+            100.0 * (energy / expected - 1.0),
+            0.01,
+            "%",
         )
 
     def test_each_source_uses_its_own_kernel_and_each_target_its_own_mass(self) -> None:

@@ -71,7 +71,9 @@ class SphereTestCase(AgreementTestCase):
 class HalfSpaceTestCase(AgreementTestCase):
     """Activity on one side of a plane between voxels; D_inf is the dose where all energy stays."""
 
-    def profile(self, spacing: tuple[float, float, float], medium: str, density: float) -> tuple[np.ndarray, np.ndarray]:
+    def profile(
+        self, spacing: tuple[float, float, float], medium: str, density: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Depth of each voxel's middle in mm, positive on the active side, and D / D_inf on the central line."""
         kernel = voxel_kernel(spacing, medium, density)
         half_k, half_j, half_i = kernel.half_width_kji
@@ -117,9 +119,7 @@ class HalfSpaceTestCase(AgreementTestCase):
     def test_both_sides_of_the_edge_add_up_to_the_energy_fraction(self) -> None:
         spacing = (5.0, 5.0, 0.5)
         _, found = self.profile(spacing, "water", 1.0)
-        np.testing.assert_allclose(
-            found + found[::-1], voxel_kernel(spacing, "water", 1.0).energy_fraction, atol=2e-5
-        )
+        np.testing.assert_allclose(found + found[::-1], voxel_kernel(spacing, "water", 1.0).energy_fraction, atol=2e-5)
 
 
 class InterfaceTestCase(AgreementTestCase):
@@ -184,7 +184,11 @@ class InterfaceTestCase(AgreementTestCase):
             table = read_columns(PENELOPE / f"interface_{source}_source_penelope.csv")
             difference = np.interp(z_mm, z, found) - np.interp(z_mm, table["z_mm"], table["D_rel"])
             self.assert_agrees(
-                f"Interface, source in {source}, {abs(z_mm):g} mm beyond", "PENELOPE", 100.0 * difference, allowed, "% of D_inf"
+                f"Interface, source in {source}, {abs(z_mm):g} mm beyond",
+                "PENELOPE",
+                100.0 * difference,
+                allowed,
+                "% of D_inf",
             )
 
     @requires_kernel_data
@@ -197,7 +201,11 @@ class InterfaceTestCase(AgreementTestCase):
             weight = 0.26 if source == "tissue" else 1.06
             crossing = 100.0 * float(found[other].sum()) * self.spacing[2] * weight / slab
             self.assert_agrees(
-                f"Interface, source in {source}, energy that crosses", "KERNELS.md 6.3", crossing - printed, 0.5, "% of E"
+                f"Interface, source in {source}, energy that crosses",
+                "KERNELS.md 6.3",
+                crossing - printed,
+                0.5,
+                "% of E",
             )
 
 

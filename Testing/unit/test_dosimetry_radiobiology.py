@@ -87,7 +87,8 @@ class GeneralizedEudTestCase(AgreementTestCase):
 
     def test_hand_examples(self) -> None:
         dvh = make_dvh(np.array([10.0, 40.0]), np.ones(2), 1.05)
-        # a = 2: sqrt((100 + 1600) / 2) = 29.1548; a = -1: 2 / (1/10 + 1/40) = 16; a = 1/2: ((sqrt10 + sqrt40)/2)² = 22.5.
+        # a = 2: sqrt((100 + 1600) / 2) = 29.1548; a = -1: 2 / (1/10 + 1/40) = 16;
+        # a = 1/2: ((sqrt 10 + sqrt 40) / 2)² = 22.5.
         for exponent, expected in ((2.0, 29.15476), (-1.0, 16.0), (0.5, 22.5)):
             self.assertAlmostEqual(generalized_eud_gy(dvh, exponent), expected, delta=1e-5)
 
@@ -103,9 +104,10 @@ class GeneralizedEudTestCase(AgreementTestCase):
             self.assertEqual(generalized_eud_gy(dvh, -10.0), 0.0)
         self.assertEqual(generalized_eud_gy(make_dvh(np.zeros(3), np.ones(3), 1.0), 4.0), 0.0)
 
-    def test_exponent_zero_is_refused(self) -> None:
-        with self.assertRaises(InputError):
-            generalized_eud_gy(make_dvh(np.ones(2), np.ones(2), 1.0), 0.0)
+    def test_exponents_without_a_meaning_are_refused(self) -> None:
+        for exponent in (0.0, float("nan"), float("inf")):
+            with self.assertRaises(InputError):
+                generalized_eud_gy(make_dvh(np.ones(2), np.ones(2), 1.0), exponent)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def dose_grid(
         filled = [np.flatnonzero(contour.array.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
         first = np.array([part[0] for part in filled])[::-1] - 0.5
         last = np.array([part[-1] for part in filled])[::-1] + 0.5
-        corners = np.array([[x, y, z, 1.0] for x in (first[0], last[0]) for y in (first[1], last[1]) for z in (first[2], last[2])])
+        corners = np.array(
+            [[x, y, z, 1.0] for x in (first[0], last[0]) for y in (first[1], last[1]) for z in (first[2], last[2])]
+        )
         index = (corners @ (reference.lps_to_ijk @ contour.geometry.ijk_to_lps).T)[:, :3]
         low, high = np.minimum(low, index.min(axis=0)), np.maximum(high, index.max(axis=0))
     matrix = reference.ijk_to_lps.copy()
@@ -50,13 +52,13 @@ def dose_grid(
         begin = int(np.floor(low[axis] + 0.5 - margin_mm / spacing))
         end = int(np.ceil(high[axis] + 0.5 + margin_mm / spacing))
         if spacing >= 1.5 * wanted_mm:
-            parts = int(round(spacing / wanted_mm))
+            parts = round(spacing / wanted_mm)
             matrix[:3, axis] /= parts
             start[axis] = begin - 0.5 + 0.5 / parts
             shape_ijk.append((end - begin) * parts)
             samples_ijk.append(1)
         else:
-            block = max(1, int(round(wanted_mm / spacing)))
+            block = max(1, round(wanted_mm / spacing))
             matrix[:3, axis] *= block
             start[axis] = begin - 0.5 + 0.5 * block
             shape_ijk.append(-(-(end - begin) // block))

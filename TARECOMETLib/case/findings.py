@@ -61,4 +61,6 @@ def refuse_blocks(findings: list[Finding]) -> None:
     blocks = [f for f in findings if f.severity == BLOCK]
     if blocks:
         more = f" ({len(blocks) - 1} more: run `tarecomet case check`)" if len(blocks) > 1 else ""
-        raise InputError(blocks[0].where, blocks[0].message, (blocks[0].mend or "See the documentation") + more, blocks[0].code)
+        raise InputError(
+            blocks[0].where, blocks[0].message, (blocks[0].mend or "See the documentation") + more, blocks[0].code
+        )

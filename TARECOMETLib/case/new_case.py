@@ -136,7 +136,7 @@ def _collect_images(
 ) -> Steps[tuple[dict[str, ImageEntry], dict[str, str], list[str]]]:
     entries: dict[str, ImageEntry] = {}
     paths: dict[str, str] = {}
-    roles, remarks = propose_image_roles(scan.series)
+    roles, remarks = propose_image_roles(scan.series, any(file_image_role(path) == DIAGNOSTIC for path in plain))
     total = len(roles) + len(plain) + 1
     for number, (role, series) in enumerate(roles.items()):
         yield (number + 1) / total * 0.8, f"reading {role}"

@@ -28,9 +28,7 @@ class Written:
     paths: tuple[Path, ...]
 
 
-def compute_and_write(
-    case: Case, files: CaseFiles, base: Path, out: Path
-) -> Steps[Written]:
+def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path) -> Steps[Written]:
     """Load, compute and write a case; a generator of (share done, what) whose value is Written.
 
     Everything is written into a folder aside, then moved file by file over what an earlier run left.

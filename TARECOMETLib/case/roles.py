@@ -101,11 +101,14 @@ def _score_diagnostic(series: DicomSeries) -> tuple[int, int]:
     return good - 2 * poor, len(series.files)
 
 
-def propose_image_roles(series: list[DicomSeries]) -> tuple[dict[str, DicomSeries], list[str]]:
+def propose_image_roles(
+    series: list[DicomSeries], diagnostic_elsewhere: bool = False
+) -> tuple[dict[str, DicomSeries], list[str]]:
     """Roles for all series of a patient, and what was left over or is ambiguous, in sentences.
 
     An emission image's own CT shares its frame of reference, else its study. The best described CT that is
-    left, or MR where there is none, is the diagnostic image.
+    left, or MR where there is none, is the diagnostic image. A lone CT is kept for that, unless there is an MR or
+    a diagnostic image elsewhere (a file without DICOM tags).
     """
     roles: dict[str, DicomSeries] = {}
     remarks: list[str] = []
@@ -133,7 +136,7 @@ def propose_image_roles(series: list[DicomSeries]) -> tuple[dict[str, DicomSerie
         near = [s for s in cts if frame and s.frame_of_reference_uid == frame]
         near = near or [s for s in cts if study and str(s.header.get("StudyInstanceUID", "")) == study]
         # Where the diagnostic CT shares the frame too, the one that is least like a diagnostic CT is the own CT.
-        if near and not (len(near) == 1 and len(cts) == 1):
+        if near and (len(cts) > 1 or diagnostic_elsewhere or any(s.modality == "MR" for s in anatomical)):
             chosen = min(near, key=_score_diagnostic)
             roles[own] = chosen
             taken.add(chosen.uid)
@@ -143,9 +146,8 @@ def propose_image_roles(series: list[DicomSeries]) -> tuple[dict[str, DicomSerie
         if choice and DIAGNOSTIC not in roles:
             roles[DIAGNOSTIC] = max(choice, key=_score_diagnostic)
             if len(choice) > 1:
-                remarks.append(
-                    f"{len(choice)} {modality} series could be the diagnostic image; {roles[DIAGNOSTIC].where} was taken"
-                )
+                taken_one = roles[DIAGNOSTIC].where
+                remarks.append(f"{len(choice)} {modality} series could be the diagnostic image; {taken_one} was taken")
     return roles, remarks
 
 

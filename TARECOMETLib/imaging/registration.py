@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,9 +143,8 @@ class _Fitting:
                 self.report()
         except RuntimeError:
             return None
-        # The optimizer maps fixed points to moving ones; the case keeps the other direction. Threads add up in no
-        # fixed order, so the last digits vary from run to run: what lies below 1e-7 is cut off.
-        matrix = np.round(np.linalg.inv(_matrix(transform)), 7)
+        # The optimizer maps fixed points to moving ones; the case keeps the other direction.
+        matrix = np.linalg.inv(_matrix(transform))
         quality = self.quality(matrix)
         return (matrix, quality) if np.all(np.isfinite(matrix)) and quality != 0.0 else None
 
@@ -193,8 +193,25 @@ class _Fitting:
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(transform, inPlace=True)
-        method.SetNumberOfThreads(1)
-        method.Execute(*self.images)
+        with _one_thread():
+            method.Execute(*self.images)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for SimpleITK's metrics, which take the number from a global only.
+
+    Several would add up in no fixed order, so that the matrix varied from run to run in its sixth digit and with the
+    number of cores; for so few samples they are slower, too.
+    """
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _prepared(volume: Volume, is_ct: bool) -> Volume:

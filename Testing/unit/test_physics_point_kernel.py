@@ -138,6 +138,11 @@ class TableTestCase(AgreementTestCase):
         deviation = 100.0 * np.abs(found - graves["cum_E_MeV"] / 0.9336).max()
         self.assert_agrees("Point kernel, cumulative energy", "Graves 2019", deviation, 0.72, "% of E")
 
+    def test_media_have_the_densities_of_their_references(self) -> None:
+        # Water 1.00; soft tissue 1.04 as in Lanconelli 2012; lung 0.26 g/mL (ICRP, KERNELS.md 2g).
+        found = {name: item.density_g_ml for name, item in MEDIA.items()}
+        self.assertEqual(found, {"water": 1.00, "soft-tissue": 1.04, "lung": 0.26})
+
     def test_an_unknown_medium_is_refused_with_the_list(self) -> None:
         with self.assertRaises(InputError) as caught:
             medium("marrow")

@@ -142,7 +142,7 @@ def _collect_images(
         yield (number + 1) / total * 0.8, f"reading {role}"
         volume = read_series(series)
         require_finite_image(volume, series.where)
-        entries[role] = _dicom_entry(series, volume)
+        entries[role] = dicom_entry(series, volume)
         single = len(series.files) == 1
         place = series.files[0] if single else Path(os.path.commonpath([path.parent for path in series.files]))
         paths[role] = _relative(place, base)
@@ -170,7 +170,8 @@ def _collect_images(
     return entries, paths, remarks
 
 
-def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
+def dicom_entry(series: DicomSeries, volume: Volume | None = None) -> ImageEntry:
+    """What a series' tags say, with the hash of its voxels where they were read."""
     header = series.header
     return ImageEntry(
         modality=series.modality,
@@ -178,7 +179,7 @@ def _dicom_entry(series: DicomSeries, volume: Volume) -> ImageEntry:
         series_instance_uid=series.uid,
         frame_of_reference_uid=series.frame_of_reference_uid,
         patient_id=str(header.get("PatientID", "")),
-        content_sha256=volume.content_hash(),
+        content_sha256=volume.content_hash() if volume is not None else "",
         emission=emission_facts(series.headers) if series.modality in ("PT", "NM") else None,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..dosimetry.compartments import LIVER, derive_compartments
 from ..dosimetry.parcels import divide
 from ..errors import InputError
-from ..imaging.registration import Registration, identity, register_rigid
+from ..imaging.registration import Registration, given, identity, register_rigid
 from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet, constants_set
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
@@ -89,19 +89,21 @@ def _register(
     case: Case, inputs: Inputs, phase: str, role: str, liver: Volume, findings: list[Finding]
 ) -> Registration:
     """The given matrix, else identity where frames agree, else CT to CT."""
+    ct_role = own_ct(role)
+    diagnostic = case.images.get(DIAGNOSTIC)
+    is_ct = diagnostic is not None and diagnostic.modality == "CT"
     if phase in case.registration_lps:
         matrix = np.array(case.registration_lps[phase], dtype=float)
         rotation = matrix[:3, :3] if matrix.shape == (4, 4) else np.zeros((3, 3))
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
             raise InputError(f"registration_lps.{phase}", "expected a rigid 4x4 matrix", "Correct it or take it out")
-        return Registration(matrix, 0.0, 0.0, "given in the case")
-    ct_role = own_ct(role)
-    diagnostic = case.images.get(DIAGNOSTIC)
+        if ct_role not in inputs.images or DIAGNOSTIC not in inputs.images:
+            return Registration(matrix, 0.0, 0.0, "given in the case, not judged: a CT is missing")
+        return given(matrix, inputs.images[DIAGNOSTIC], inputs.images[ct_role], liver, fixed_is_ct=is_ct)
     frames = {case.images[role].frame_of_reference_uid, diagnostic.frame_of_reference_uid if diagnostic else ""}
     if len(frames) == 1 and "" not in frames:
         return identity("shares the diagnostic image's frame of reference")
     if ct_role in inputs.images and DIAGNOSTIC in inputs.images:
-        is_ct = diagnostic is not None and diagnostic.modality == "CT"
         return register_rigid(inputs.images[DIAGNOSTIC], inputs.images[ct_role], liver, fixed_is_ct=is_ct, where=role)
     if "" in frames:
         findings.append(

@@ -153,9 +153,9 @@ def print_summary(results: dict[str, Any]) -> None:
         (phase, w) for phase in phases for w in result_warnings(results[phase])
     ]
     remarks += [("case", w) for w in result_warnings(results)]
-    for phase, warning in remarks:
+    for place, warning in remarks:
         if warning["severity"] == "doubt":
-            typer.echo(f"doubt ({phase}): {warning['where']}: {warning['message']}. {warning['mend']}.")
+            typer.echo(f"doubt ({place}): {warning['where']}: {warning['message']}. {warning['mend']}.")
     notes = sum(1 for _, warning in remarks if warning["severity"] == "note")
     if notes:
         typer.echo(f"{notes} notes in results.json and report.pdf")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,23 @@ class DicomScan:
     unreadable: list[Path]
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pydicom's remarks off the screen: what matters of a damaged file is said by the refusal."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@_quiet()
 def scan_dicom(files: Iterable[Path]) -> DicomScan:
     """Sort files into series by their headers.
 
     Files that are not DICOM are left alone; those that begin as DICOM but cannot be read are listed.
     """
+    import pydicom
     from pydicom.errors import InvalidDicomError
 
     series: dict[str, DicomSeries] = {}
@@ -94,7 +107,7 @@ def scan_dicom(files: Iterable[Path]) -> DicomScan:
     unreadable: list[Path] = []
     for path in sorted(files):
         try:
-            header = _read_file(path, stop_before_pixels=True)
+            header = pydicom.dcmread(path, stop_before_pixels=True)
             modality = str(header.get("Modality", ""))
             uid = str(header.get("SeriesInstanceUID", ""))
             description = str(header.get("SeriesDescription", "") or "").strip()
@@ -125,41 +138,26 @@ def _is_directory(header: Any) -> bool:
     return str(header.file_meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10"
 
 
-def _read_file(path: Path, *, stop_before_pixels: bool = False) -> Any:
-    """A DICOM file without pydicom's remarks: what matters of a damaged file is said by the refusal."""
-    import warnings
-
-    import pydicom
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
-
-
 def _convert_values(header: Any) -> None:
     """Convert the values that are used from bytes; raises where one is damaged."""
-    import warnings
-
     from pydicom.multival import MultiValue
     from pydicom.sequence import Sequence
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _TEXTS:
-            header.get(name)
-        for name in _VALUES:
-            value = header.get(name)
-            for number in value if isinstance(value, MultiValue) else [value or 0.0]:
-                float(number)
-        for name in _SEQUENCES:
-            items = header.get(name)
-            if items is not None and not isinstance(items, Sequence):
-                raise ValueError(f"{name} is not a sequence")
-            for item in items or ():
-                for element in item:
-                    str(element.value)
-                if name != "RadionuclideCodeSequence":
-                    _convert_values(item)
+    for name in _TEXTS:
+        header.get(name)
+    for name in _VALUES:
+        value = header.get(name)
+        for number in value if isinstance(value, MultiValue) else [value or 0.0]:
+            float(number)
+    for name in _SEQUENCES:
+        items = header.get(name)
+        if items is not None and not isinstance(items, Sequence):
+            raise ValueError(f"{name} is not a sequence")
+        for item in items or ():
+            for element in item:
+                str(element.value)
+            if name != "RadionuclideCodeSequence":
+                _convert_values(item)
 
 
 def _numbers(header: Any, name: str, count: int, path: Path) -> np.ndarray:
@@ -173,10 +171,13 @@ def _numbers(header: Any, name: str, count: int, path: Path) -> np.ndarray:
     return array
 
 
+@_quiet()
 def _pixels(path: Path) -> np.ndarray:
     """Stored values times slope plus intercept, float32, shape (frames, rows, columns)."""
+    import pydicom
+
     try:
-        dataset = _read_file(path)
+        dataset = pydicom.dcmread(path)
         slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
         factor = np.float32(1.0 if slope is None else float(slope))
         offset = np.float32(0.0 if intercept is None else float(intercept))
@@ -205,6 +206,7 @@ def _decoded_by_sitk(dataset: Any, path: Path) -> np.ndarray:
 
     if not dataset.file_meta.TransferSyntaxUID.is_compressed or "PixelData" not in dataset:
         raise ValueError("no pixels")
+    str(path).encode("utf-8")  # SimpleITK ends the program on a name of another encoding
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat32))
 
 

@@ -38,6 +38,7 @@ def image_stem(path: Path) -> str:
 def _read(path: Path) -> Any:
     import SimpleITK as sitk
 
+    _require_utf8_name(path)
     if not path.is_file():
         raise InputError(str(path), "there is no such file", "Check the path", "no-file")
     try:
@@ -55,6 +56,15 @@ def _read(path: Path) -> Any:
             "not-a-volume",
         )
     return image
+
+
+def _require_utf8_name(path: Path) -> None:
+    """Refuse names of another encoding: SimpleITK does not raise on them, it ends the program."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = str(path).encode("utf-8", "replace").decode("utf-8")
+        raise InputError(shown, "its name is not UTF-8", "Rename the file or folder", "file-name") from None
 
 
 def _require_whole_nifti(path: Path) -> None:
@@ -174,6 +184,7 @@ def write_image(path: Path, volume: Volume, *, compress: bool = True) -> None:
         raise InputError(
             str(path), "its ending names no image format of one file", f"Use one of {', '.join(_WRITTEN_SUFFIXES)}"
         )
+    _require_utf8_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{image_stem(path)}.part{os.getpid()}{suffix}")
     try:

@@ -119,6 +119,20 @@ def register_rigid(
     return Registration(best[0], best[1], before, f"rigid, {words} near the liver")
 
 
+def given(
+    matrix_lps: np.ndarray,
+    fixed: Volume,
+    moving: Volume,
+    liver: Volume | np.ndarray | None = None,
+    *,
+    fixed_is_ct: bool = True,
+) -> Registration:
+    """A movement that a person fixed, with the quality figure it has."""
+    region = _region(fixed, liver, fixed_is_ct)
+    fitting = _Fitting(_prepared(fixed, fixed_is_ct), _prepared(moving, True), region, fixed_is_ct, None)
+    return Registration(matrix_lps, fitting.quality(matrix_lps), fitting.quality(np.eye(4)), "rigid, given in the case")
+
+
 class _Fitting:
     """Two images made ready, and the fits between them."""
 

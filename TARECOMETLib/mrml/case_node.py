@@ -88,11 +88,12 @@ class CaseNode:
             if node is not None and node.GetImageData() is not None:
                 images[role] = replace(entry, content_sha256=self._image_hash(role, node))
         registrations = {}
-        for phase, role in (("pre", pre_image(stored)), ("post", post_image(stored))):
-            node = self.image_node(role) if role else None
+        for phase, moving in (("pre", pre_image(stored)), ("post", post_image(stored))):
+            node = self.image_node(moving) if moving else None
             if node is not None and node.GetParentTransformNode() is not None:
                 matrix = LPS_TO_RAS @ parent_matrix_ras(node) @ LPS_TO_RAS
-                registrations[phase] = tuple(tuple(float(x) for x in row) for row in matrix)
+                # To 1e-7, as registration gives it: files keep a transform's last digits in no sure way.
+                registrations[phase] = tuple(tuple(round(float(x), 7) + 0.0 for x in row) for row in matrix)
         return replace(stored, images=images, contours=self._contours(), registration_lps=registrations)
 
     # --- images and contours ----------------------------------------------------------------------------
@@ -134,7 +135,9 @@ class CaseNode:
                 volume = Volume(volume.array, volume.geometry.transformed(back))
             inputs.images[role] = Volume(volume.array.astype(np.float32), volume.geometry)
         segmentation = self.contours_node()
-        for segment_id in segment_ids(segmentation) if segmentation is not None else []:
+        if segmentation is None:
+            return inputs
+        for segment_id in segment_ids(segmentation):
             name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
             inputs.contours[name] = read_segment(segmentation, segment_id)
         return inputs

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -130,9 +133,19 @@ def read_folder(folder: Path) -> Volume:
     return read_series(only_series(folder))
 
 
-def make_coarse_patient(folder: Path) -> Path:
-    """The coarse sample patient."""
-    return make_sample_patient(folder, parameters=COARSE)
+@functools.lru_cache(maxsize=1)
+def coarse_patient() -> Path:
+    """The coarse sample patient, made once for all tests and never changed."""
+    scratch = tempfile.TemporaryDirectory()
+    atexit.register(scratch.cleanup)
+    return make_sample_patient(Path(scratch.name) / "patient", parameters=COARSE)
+
+
+@functools.lru_cache(maxsize=1)
+def coarse_case() -> tuple[NewCase, Inputs]:
+    """Its case and inputs, read once."""
+    made = propose(coarse_patient())
+    return made, load(made.case, made.files, coarse_patient())
 
 
 def copy_of(patient: Path, folder: Path) -> Path:

@@ -152,7 +152,9 @@ class TestWhatACaseRefuses(RefusalMixin, unittest.TestCase):
 
     def test_times_that_are_not_local_date_and_time(self):
         for bad in ("", "10.3.2026 11:20", "2026-03-10", "2026-03-10T11:20:00+01:00", "2026-02-30T11:20:00", "None"):
-            self.assert_twin(lambda t: self.injection(time=t), "2026-03-10T00:00", bad, 'injection "1"', "time", code="time")
+            self.assert_twin(
+                lambda t: self.injection(time=t), "2026-03-10T00:00", bad, 'injection "1"', "time", code="time"
+            )
 
     def test_roles_names_and_ids_that_are_unknown_or_twice(self):
         self.assert_twin(lambda r: ContourEntry("x", r), "other", "lesion", "lesion", "tumour")
@@ -160,7 +162,10 @@ class TestWhatACaseRefuses(RefusalMixin, unittest.TestCase):
         self.assert_twin(lambda r: ContourEntry("x", "liver", drawn_on=r), "maa_ct", "ct", "drawn_on", "diagnostic")
         self.assert_twin(lambda r: full_case(images={r: ImageEntry("CT")}), "y90_ct", "ct", "images.ct", "y90_ct")
         self.assert_twin(
-            lambda n: full_case(contours=(ContourEntry("Liver", "liver"), ContourEntry(n, "tumour"))), "T", "Liver", "Rename"
+            lambda n: full_case(contours=(ContourEntry("Liver", "liver"), ContourEntry(n, "tumour"))),
+            "T",
+            "Liver",
+            "Rename",
         )
         first = full_case().injections[0]
         self.assert_twin(lambda i: full_case(injections=(first, replace(first, id=i))), "2", "1", "two injections")
@@ -192,7 +197,13 @@ class TestWhatACaseRefuses(RefusalMixin, unittest.TestCase):
 
     def test_registrations_that_are_no_movement_of_a_phase(self):
         mirrored = np.diag([-1.0, 1.0, 1.0, 1.0]).tolist()
-        for bad in (RIGID[:3], ((1.0,),) * 4, np.diag([2.0, 1, 1, 1]).tolist(), mirrored, (*RIGID[:3], (0, 0, 1.0, 1.0))):
+        for bad in (
+            RIGID[:3],
+            ((1.0,),) * 4,
+            np.diag([2.0, 1, 1, 1]).tolist(),
+            mirrored,
+            (*RIGID[:3], (0, 0, 1.0, 1.0)),
+        ):
             with self.subTest(bad):
                 self.assert_twin(lambda m: full_case(registration_lps={"pre": m}), RIGID, bad, "rigid 4x4")
         self.assert_twin(lambda p: full_case(registration_lps={p: RIGID}), "pre", "before", "no such phase")
@@ -220,7 +231,8 @@ class TestTheHash(unittest.TestCase):
         base = json.loads(case_to_json(full_case(), FILES))
         del base["files"]
         swaps = {
-            "relative": "absolute", "absolute": "relative", "liver": "tumour", "tumour": "other", "diagnostic": "maa_ct",
+            "relative": "absolute", "absolute": "relative", "liver": "tumour", "tumour": "other",
+            "diagnostic": "maa_ct",
             "y90_pet": "maa_ct", "MIRD 49.67": "ICRP 107", "2026-03-10T11:20:00": "2026-03-10T11:21:00",
             "2026-03-11T05:20:00": "2026-03-11T05:21:00",
         }  # fmt: skip

@@ -32,7 +32,12 @@ def tiny_patient(folder):
     write_image(folder / "contours" / "lungs.nii.gz", inside)
     write_image(folder / "contours" / "spleen.mha", inside)
     injection = {"territory": "right lobe", "vial_gbq": 1.7, "residual_gbq": 0.1, "time": "2026-04-14T14:05:00"}
-    treatment = {"patient": "P", "lung_shunt_fraction_planar": 0.05, "injections": [injection], "resolution_fwhm_mm": {"pet": 6}}
+    treatment = {
+        "patient": "P",
+        "lung_shunt_fraction_planar": 0.05,
+        "injections": [injection],
+        "resolution_fwhm_mm": {"pet": 6},
+    }
     (folder / "treatment.json").write_text(json.dumps(treatment))
     return folder
 
@@ -159,14 +164,19 @@ class TestDamagedFiles(unittest.TestCase):
             self.attempt(lambda t=text: use(t), f"bytes {number}")
         self.assertGreater(self.refused - before, 60)
 
-    def test_of_names_from_another_time_are_read(self):
-        """A file name in Latin-1, as old archives hold."""
+    def test_with_names_of_another_encoding_are_refused_or_read(self):
+        """Latin-1, as old archives hold; SimpleITK aborts the interpreter on such names."""
         folder = self.folder.parent / "old"
         shutil.copytree(self.folder, folder)
-        (folder / "contours" / "spleen.mha").rename(folder / "contours" / "L\udce4sion.mha")
+        (folder / "ct").rename(folder / "L\udce4ber")
         made = propose(folder)
-        case_to_json(made.case, made.files).encode("utf-8")
-        load(made.case, made.files, folder)
+        case, files = case_from_json(case_to_json(made.case, made.files), "case.json")
+        self.assertEqual(load(case, files, folder).findings, [])
+        (folder / "contours" / "spleen.mha").rename(folder / "contours" / "L\udce4sion.mha")
+        with self.assertRaises(TarecometError) as caught:
+            propose(folder)
+        str(caught.exception).encode("utf-8")
+        self.assertIn("not UTF-8", str(caught.exception))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,12 +13,12 @@ from dicom_support import (
     NO_SHARED,
     SHARED,
     RefusalMixin,
+    coarse_patient,
     copy_of,
     ct_folder,
     edit,
     edit_all,
     load,
-    make_coarse_patient,
     nm_folder,
     pet_folder,
     propose,
@@ -42,7 +43,7 @@ class TestNamesOfContours(unittest.TestCase):
                 "GTV1", "gtv_liver", "Tumor 3", "tumour", "metastasis-t1", "Metastasis T2", "T4", "M2", "Lesion 12",
                 "Läsion 3", "Métastase 2", "liver tumor", "HCC seg 8",
             ),
-            "territory": ("Right lobe", "left-lobe-perfused", "Perfused volume", "Territory A", "Right liver", "treated"),
+            "territory": ("Right lobe", "left-lobe-perfused", "Perfused volume", "Territory A", "Right liver"),
             "lung": ("Lungs", "left lung", "Lunge", "Poumon droit"),
             "other": ("Segment 2", "normal liver", "healthy_liver", "Liver minus GTV", "non-tumour liver", "spleen",
                       "Segmentation", "肝", "", "123"),
@@ -75,9 +76,7 @@ class PatientTestCase(RefusalMixin, unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        cls.patient = make_coarse_patient(Path(scratch.name) / "patient")
+        cls.patient = coarse_patient()
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
@@ -108,7 +107,9 @@ class TestTheSamplePatient(PatientTestCase):
         case, files = case_from_json(case_to_json(made.case, made.files), "case.json")
         inputs = load(case, files, self.patient)
         self.assertEqual(inputs.findings, [])
-        self.assertEqual((set(inputs.images), set(inputs.contours)), (set(case.images), {c.name for c in case.contours}))
+        self.assertEqual(
+            (set(inputs.images), set(inputs.contours)), (set(case.images), {c.name for c in case.contours})
+        )
 
     def test_is_the_same_case_wherever_it_lies_and_however_its_files_are_named(self):
         folder = self.root / "elsewhere"
@@ -210,7 +211,9 @@ class TestImagesAmongOthers(PatientTestCase):
         nm_folder(self.root / "spect", volume, info)
         edit_all(
             self.root / "spect",
-            lambda d: setattr(d.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence[0], "CodeValue", "14691008"),
+            lambda d: setattr(
+                d.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence[0], "CodeValue", "14691008"
+            ),
         )
         self.assertEqual(list(propose(self.root).case.images), ["y90_spect"])
 
@@ -256,16 +259,16 @@ class TestFilesWithoutTags(PatientTestCase):
         segments = [("Liver", 0, 1), ("Tumor 3", 1, 1), ("Segment 2", 1, 2)]
         write_segmentation(self.root / "Segmentation.seg.nrrd", [first, second], segments)
         (self.root / "treatment.json").write_text(
-            json.dumps(
-                {"injections": [{"territory": "segment 2", "vial_gbq": 1, "time": "2026-03-10T11:20:00"}]}
-            )
+            json.dumps({"injections": [{"territory": "segment 2", "vial_gbq": 1, "time": "2026-03-10T11:20:00"}]})
         )
         made = propose(self.root)
         roles = {c.name: c.role for c in made.case.contours}
         # Segment 2 is nothing by its name alone; the injection says that it is a territory.
         self.assertEqual(roles, {"Liver": "liver", "Tumor 3": "tumour", "Segment 2": "territory"})
         inputs = load(made.case, made.files, self.root)
-        self.assertEqual({n: int(v.array.sum()) for n, v in inputs.contours.items()}, {"Liver": 252, "Tumor 3": 8, "Segment 2": 1})
+        self.assertEqual(
+            {n: int(v.array.sum()) for n, v in inputs.contours.items()}, {"Liver": 252, "Tumor 3": 8, "Segment 2": 1}
+        )
 
     def test_with_an_empty_contour_are_refused(self):
         folder = self.folder()
@@ -299,7 +302,7 @@ class TestNoImages(PatientTestCase):
 class TestTreatmentJson(RefusalMixin, unittest.TestCase):
     """Beside a CT and two lobes of a few voxels."""
 
-    TREATMENT = {
+    TREATMENT: ClassVar = {
         "patient": "P",
         "device": "TheraSphere",
         "lung_shunt_fraction_planar": 0.05,
@@ -377,7 +380,7 @@ class TestTreatmentJson(RefusalMixin, unittest.TestCase):
         propose(self.with_treatment(lambda data: None))
 
     def test_with_impossible_values_is_refused_beside_ones_that_pass(self):
-        for bad, good, words in (
+        for bad, good, parts in (
             ({"residual_gbq": 2.0}, {"residual_gbq": 0.4}, ("residual of 2000 MBq", "480 MBq")),
             ({"residual_gbq": -0.1}, {"residual_gbq": 0.0}, ("residual",)),
             ({"vial_gbq": 0}, {"vial_gbq": 0.1}, ("vial",)),
@@ -390,7 +393,7 @@ class TestTreatmentJson(RefusalMixin, unittest.TestCase):
         ):
             with self.subTest(bad):
                 folder = self.with_treatment(lambda d, b=bad: d["injections"][1].update(b))
-                self.assert_refused(lambda f=folder: propose(f), *words)
+                self.assert_refused(lambda f=folder: propose(f), *parts)
                 propose(self.with_treatment(lambda d, g=good: d["injections"][1].update(g)))
 
     def test_with_a_lung_shunt_of_140_is_refused(self):
@@ -401,7 +404,7 @@ class TestTreatmentJson(RefusalMixin, unittest.TestCase):
 
     def test_that_is_no_json_object_is_refused(self):
         folder = self.folder
-        for content in (b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"[" * 50000, b"9" * 5000, "{'a': 1}".encode()):
+        for content in (b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"[" * 50000, b"9" * 5000, b"{'a': 1}"):
             with self.subTest(content[:8]):
                 (folder / "treatment.json").write_bytes(content)
                 self.assert_refused(lambda: propose(folder), "treatment.json", code="json")
@@ -447,7 +450,8 @@ class TestTheSharedCases(unittest.TestCase):
                 self.assertEqual(facts.scan_start, written["pet_scan_start"])
                 self.assertEqual(facts.decay_correction, "START" if name == "case-a" else "ADMIN")
                 self.assertAlmostEqual(
-                    (np.datetime64(facts.scan_start) - np.datetime64(made.case.injections[0].time)) / np.timedelta64(1, "h"),
+                    (np.datetime64(facts.scan_start) - np.datetime64(made.case.injections[0].time))
+                    / np.timedelta64(1, "h"),
                     delay_h,
                 )
 

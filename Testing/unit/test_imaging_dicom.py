@@ -200,7 +200,9 @@ class TestADamagedSeries(FolderTestCase):
 
     def test_without_a_middle_slice_says_after_which_one(self):
         self.files()[3].unlink()
-        self.assert_series_refused("a slice is missing", "CT0003.dcm", "expected 4 mm", "found 8 mm", code="missing-slice")
+        self.assert_series_refused(
+            "a slice is missing", "CT0003.dcm", "expected 4 mm", "found 8 mm", code="missing-slice"
+        )
 
     def test_without_every_third_slice_is_refused_too(self):
         for path in self.files()[1::3]:
@@ -388,9 +390,10 @@ class TestTheSharedCase(FolderTestCase):
         for number, path in enumerate(sorted(case.rglob("*.dcm"))):
             (self.folder / f"{number:05d}").symlink_to(path)
         scan = scan_dicom(self.files())
-        self.assertEqual(sorted((s.modality, len(s.files)) for s in scan.series), sorted(
-            [("CT", 199), ("CT", 91), ("CT", 133), ("NM", 1), ("PT", 133)]
-        ))
+        self.assertEqual(
+            sorted((s.modality, len(s.files)) for s in scan.series),
+            sorted([("CT", 199), ("CT", 91), ("CT", 133), ("NM", 1), ("PT", 133)]),
+        )
 
 
 class TestAHeaderOfAnotherTransferSyntax(FolderTestCase):

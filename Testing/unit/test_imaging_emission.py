@@ -112,7 +112,9 @@ class TestFacts(unittest.TestCase):
         facts = facts_of()
         self.assertEqual(
             facts,
-            EmissionFacts("Bq/mL", "START", "2026-04-15T08:05:00", "2026-04-14T11:05:00", Y90_H, 1200.0, "Y-90", 1500.0, 60.0),
+            EmissionFacts(
+                "Bq/mL", "START", "2026-04-15T08:05:00", "2026-04-14T11:05:00", Y90_H, 1200.0, "Y-90", 1500.0, 60.0
+            ),
         )
 
     def test_of_a_reprocessed_series_start_at_its_first_acquisition(self):
@@ -128,7 +130,11 @@ class TestFacts(unittest.TestCase):
 
     def test_may_have_their_time_in_one_attribute(self):
         facts = facts_of(
-            SeriesDate=None, SeriesTime=None, AcquisitionDate=None, AcquisitionTime=None, AcquisitionDateTime="20260415080500"
+            SeriesDate=None,
+            SeriesTime=None,
+            AcquisitionDate=None,
+            AcquisitionTime=None,
+            AcquisitionDateTime="20260415080500",
         )
         self.assertEqual(facts.scan_start, "2026-04-15T08:05:00")
 
@@ -180,7 +186,12 @@ class TestTheNuclide(unittest.TestCase):
 
     def test_is_known_by_its_code(self):
         # SNOMED CT and SRT codes of PS3.16 CID 4020 and CID 18.
-        for code, expected in (("14691008", "Y-90"), ("C-145A4", "Y-90"), ("72454006", "Tc-99m"), ("C-163A8", "Tc-99m")):
+        for code, expected in (
+            ("14691008", "Y-90"),
+            ("C-145A4", "Y-90"),
+            ("72454006", "Tc-99m"),
+            ("C-163A8", "Tc-99m"),
+        ):
             self.assertEqual(self.named(code=code), expected)
 
     def test_is_known_by_its_meaning_or_by_words(self):
@@ -222,11 +233,15 @@ class TestConcentrationAtScanStart(RefusalMixin, unittest.TestCase):
         # 2 ** (-21 / 64.1) by hand: ln = -0.227084, exp = 0.796853.
         self.assertAlmostEqual(self.factor(decay_correction="ADMIN"), 0.796853, places=5)
         # The scanner's own half-life is undone, not the case's.
-        self.assertAlmostEqual(self.factor(decay_correction="ADMIN", half_life_h=60.0), 2.0 ** (-21.0 / 60.0), places=12)
-        self.assertAlmostEqual(self.factor(decay_correction="ADMIN", half_life_h=None), 2.0 ** (-21.0 / 64.2), places=12)
+        self.assertAlmostEqual(
+            self.factor(decay_correction="ADMIN", half_life_h=60.0), 2.0 ** (-21.0 / 60.0), places=12
+        )
+        self.assertAlmostEqual(
+            self.factor(decay_correction="ADMIN", half_life_h=None), 2.0 ** (-21.0 / 64.2), places=12
+        )
 
     def test_is_brought_from_the_frames_mean_to_its_start_under_none(self):
-        # Mean over a frame T: (1 - exp(-x)) / x with x = ln2 T / half-life = 0.0036045; its inverse is 1 + x/2 + x^2/12.
+        # Mean over a frame T: (1 - exp(-x)) / x with x = ln2 T / half-life = 0.0036045; inverse 1 + x/2 + x^2/12.
         x = math.log(2.0) * (1200.0 / 3600.0) / Y90_H
         self.assertAlmostEqual(self.factor(decay_correction="NONE"), 1.0 + x / 2.0 + x**2 / 12.0, places=9)
         # A frame as long as a half-life: mean 0.5 / ln2 of the start.
@@ -254,7 +269,9 @@ class TestConcentrationAtScanStart(RefusalMixin, unittest.TestCase):
 
     def test_is_refused_without_the_times_it_needs(self):
         self.assert_refused(lambda: self.factor(scan_start=None), "scan_start", code="time")
-        self.assert_refused(lambda: self.factor(decay_correction="ADMIN", administration_time=None), "administration_time")
+        self.assert_refused(
+            lambda: self.factor(decay_correction="ADMIN", administration_time=None), "administration_time"
+        )
         self.factor(administration_time=None)
         self.assert_refused(lambda: self.factor(decay_correction="NONE", frame_duration_s=None), "frame duration")
         self.factor(frame_duration_s=None)
@@ -275,7 +292,10 @@ class TestTheScannersHalfLife(RefusalMixin, unittest.TestCase):
         for hours in (109.77 / 60.0, 67.71 / 60.0, 6.0, 64.1 * 60.0, 63.3, 64.9):
             facts = EmissionFacts(half_life_h=hours)
             self.assert_refused(
-                lambda f=facts: require_nuclide_half_life(f, "Y-90", "y90_pet"), "half-life", "Y-90", code="wrong-half-life"
+                lambda f=facts: require_nuclide_half_life(f, "Y-90", "y90_pet"),
+                "half-life",
+                "Y-90",
+                code="wrong-half-life",
             )
         # Half-lives that scanners and constants sets use for 90Y.
         for hours in (64.0, 64.05, 64.1, 64.2, 230400.0 / 3600.0, None):

@@ -62,7 +62,13 @@ class TestImages(FilesTestCase):
 
     def test_that_are_damaged_or_missing_are_refused(self):
         self.assert_refused(lambda: read_image(self.root / "no.nrrd"), "no such file", code="no-file")
-        for name, packed in (("a.nrrd", True), ("b.nii.gz", True), ("c.nii", False), ("d.mha", True), ("e.nrrd", False)):
+        for name, packed in (
+            ("a.nrrd", True),
+            ("b.nii.gz", True),
+            ("c.nii", False),
+            ("d.mha", True),
+            ("e.nrrd", False),
+        ):
             with self.subTest(name):
                 path = self.root / name
                 write_image(path, ramp((20, 20, 20)), compress=packed)

@@ -10,9 +10,7 @@ from TARECOMETLib.imaging.geometry import SAME_GRID_TOLERANCE, VolumeGeometry, r
 from TARECOMETLib.imaging.sitk_images import resample, to_sitk
 from TARECOMETLib.imaging.volume import Volume
 
-TURN = np.array(
-    [[0.0, -1.0, 0.0, 12.0], [1.0, 0.0, 0.0, -7.0], [0.0, 0.0, 1.0, 30.0], [0.0, 0.0, 0.0, 1.0]]
-)
+TURN = np.array([[0.0, -1.0, 0.0, 12.0], [1.0, 0.0, 0.0, -7.0], [0.0, 0.0, 1.0, 30.0], [0.0, 0.0, 0.0, 1.0]])
 
 
 def rigid(degrees, axis, shift):
@@ -38,7 +36,9 @@ class TestAGrid(unittest.TestCase):
 
     def test_places_a_voxel_where_the_dicom_equation_does(self):
         # PS3.3 C.7.6.2.1.1: origin + i * spacing * row direction + j * spacing * column direction, i = 2, j = 1, k = 3.
-        expected = np.array([10.0, 20.0, 30.0]) + 2 * 2.0 * OBLIQUE[:, 0] + 1 * 3.0 * OBLIQUE[:, 1] + 3 * 5.0 * OBLIQUE[:, 2]
+        expected = (
+            np.array([10.0, 20.0, 30.0]) + 2 * 2.0 * OBLIQUE[:, 0] + 1 * 3.0 * OBLIQUE[:, 1] + 3 * 5.0 * OBLIQUE[:, 2]
+        )
         np.testing.assert_allclose((self.grid.ijk_to_lps @ [2, 1, 3, 1])[:3], expected)
 
     def test_agrees_with_simpleitk_about_every_voxels_place(self):
@@ -147,7 +147,9 @@ class TestAVolume(unittest.TestCase):
         volume = ramp()
         nudged = np.eye(4)
         nudged[:3, 3] = 1e-7
-        self.assertEqual(Volume(volume.array, volume.geometry.transformed(nudged)).content_hash(), volume.content_hash())
+        self.assertEqual(
+            Volume(volume.array, volume.geometry.transformed(nudged)).content_hash(), volume.content_hash()
+        )
 
     def test_has_a_hash_without_negative_zero(self):
         # cos(90 degrees) is 6e-17 or -6e-17, depending on who computes it.
@@ -162,7 +164,7 @@ class TestAVolume(unittest.TestCase):
 
 class TestResampling(unittest.TestCase):
     def setUp(self):
-        # A blob that ends well inside the field, on 4 x 4 x 5 mm as of a PET; 12 mm wide, so that 3 mm samples resolve it.
+        # A blob that ends well inside the field, on 4 x 4 x 5 mm as of a PET; 12 mm wide: samples resolve it.
         geometry = VolumeGeometry.from_components(
             (24, 30, 30), spacing_mm=(4.0, 4.0, 5.0), origin_lps_mm=(-60.0, -60.0, -60.0)
         )

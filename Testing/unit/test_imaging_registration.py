@@ -1,19 +1,16 @@
 """Registration: sub-voxel over the liver's surface, from far away too, the same matrix every time."""
 
 import json
-import tempfile
 import unittest
-from pathlib import Path
 
 import numpy as np
-from dicom_support import NO_SHARED, SHARED, RefusalMixin, make_coarse_patient, read_folder
+from dicom_support import NO_SHARED, SHARED, RefusalMixin, coarse_patient, read_folder
 from scipy.ndimage import binary_erosion
 from scipy.spatial.transform import Rotation
 
 from TARECOMETLib.imaging.image_files import read_contours
 from TARECOMETLib.imaging.registration import identity, register_rigid
 from TARECOMETLib.imaging.volume import Volume
-
 
 HALF_A_VOXEL_MM = 3.5
 
@@ -39,13 +36,11 @@ def moved_by(degrees, shift_mm, center, seed):
 
 
 class TestTheSamplePatient(RefusalMixin, unittest.TestCase):
-    """Diagnostic CT of 5 mm voxels, the other CTs 7 mm in plane; at clinical voxels the bar is 2 mm (DEFINITIONS 10)."""
+    """Diagnostic CT of 5 mm voxels, the others 7 mm in plane; at clinical voxels the bar is 2 mm (DEFINITIONS 10)."""
 
     @classmethod
     def setUpClass(cls):
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        patient = make_coarse_patient(Path(scratch.name) / "patient")
+        patient = coarse_patient()
         truth = json.loads((patient / "phantom.truth.json").read_text())
         cls.fixed = read_folder(patient / "diagnostic-ct")
         cls.spect_ct, cls.pet_ct = (read_folder(patient / f / "ct") for f in ("maa-spect-ct", "y90-pet-ct"))
@@ -70,7 +65,9 @@ class TestTheSamplePatient(RefusalMixin, unittest.TestCase):
                 extra = moved_by(degrees, shift, center, number)
                 moving = Volume(self.pet_ct.array, self.pet_ct.geometry.transformed(extra))
                 got = register_rigid(self.fixed, moving, self.liver)
-                self.assertLess(error_mm(got.matrix_lps, self.true_pet @ np.linalg.inv(extra), self.points), HALF_A_VOXEL_MM)
+                self.assertLess(
+                    error_mm(got.matrix_lps, self.true_pet @ np.linalg.inv(extra), self.points), HALF_A_VOXEL_MM
+                )
 
     def test_gives_the_same_matrix_every_time_on_whatever_grid_the_liver_was_drawn(self):
         index = np.argwhere(self.liver.array)

@@ -138,7 +138,8 @@ class TestCaseA(unittest.TestCase):
 
     def test_lungs_that_the_field_cuts_take_the_assumed_mass(self):
         lung = self.document["post"]["lung"]
-        # 2382 MBq at their own times x 0.0266 = 63.36 MBq; x 49.67 / 1000 g = 3.147 Gy, not the 9.45 Gy of the part seen.
+        # 2382 MBq at their own times x 0.0266 = 63.36 MBq; x 49.67 / 1000 g = 3.147 Gy,
+        # not the 9.45 Gy of the part seen.
         self.assertEqual(lung["mass_source"], "assumed")
         self.assertAlmostEqual(lung["mean_gy"], K * 63.3612 / 1000.0, delta=1e-3)
         self.assertAlmostEqual(lung["visible_mass_g"], 333.0, delta=10.0)

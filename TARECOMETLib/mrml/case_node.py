@@ -23,6 +23,7 @@ from ..errors import InputError
 from ..imaging.geometry import VolumeGeometry
 from ..imaging.volume import Volume
 from .case_scene import dose_name, window_top_gy
+from .contour_tools import SOURCE_TAG
 from .coordinates import LPS_TO_RAS, parent_matrix_ras
 from .hierarchy import patient_study_item, place_node
 from .segmentations import read_segment, segment_ids, segment_role, segment_tag
@@ -32,7 +33,6 @@ NODE_CLASS = "vtkMRMLScriptedModuleNode"
 MODULE_NAME = "TARECOMET"
 CASE, RESULTS = "Case", "Results"
 IMAGE_REFERENCE, CONTOURS_REFERENCE, DOSE_REFERENCE = "Image.", "Contours", "Dose."
-SOURCE_TAG = "TARECOMET.Source"
 _KIND_ATTRIBUTE = "TARECOMET.Kind"
 
 

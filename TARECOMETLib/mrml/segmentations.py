@@ -105,7 +105,7 @@ def write_segmentation(
         display.SetRemoveUnusedDisplayProperties(False)
         segmentation.RemoveAllSegments()
         for segment in segments:
-            _add_segment(node, segment, previous_ids.get(segment.name, ""))
+            add_segment(node, segment, previous_ids.get(segment.name, ""))
         display.SetRemoveUnusedDisplayProperties(True)
     finally:
         node.EndModify(was_modifying)
@@ -203,19 +203,42 @@ def _onto(mask: Volume, geometry: VolumeGeometry) -> Volume:
     return Volume(result, geometry)
 
 
-def _add_segment(node: Any, segment: Segment, segment_id: str) -> None:
-    array = segment.mask.array.astype(bool)
+def add_segment(node: Any, segment: Segment, segment_id: str = "", into: Any | None = None) -> str:
+    """Add a segment with a labelmap of its own, or give new voxels to an existing one; returns its ID.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+    segment : Segment
+    segment_id : str, optional
+        ID wanted; a free one by default.
+    into : vtkSegment, optional
+        Existing segment whose voxels are replaced; its name, color and tags stay.
+    """
+    image = slicer.vtkOrientedImageData()
+    to_node = np.linalg.inv(parent_matrix_ras(node))
+    lower, cropped = _cropped(segment.mask.array.astype(bool))
+    set_image_scalars(image, cropped.astype(np.uint8), lower)
+    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_node @ ijk_to_ras(segment.mask.geometry)))
+    if into is not None:
+        # A layer of its own, so that segments which shared the old labelmap keep theirs.
+        into.RemoveAllRepresentations()
+        into.SetLabelValue(1)
+        into.AddRepresentation(_labelmap_name(), image)
+        into.Modified()
+        node.Modified()
+        return segment_id
     item = slicer.vtkSegment()
     item.SetName(segment.name)
     item.SetColor(*segment.color)
     item.SetTag(ROLE_TAG, segment.role)
-    image = slicer.vtkOrientedImageData()
-    to_node = np.linalg.inv(parent_matrix_ras(node))
-    lower, cropped = _cropped(array)
-    set_image_scalars(image, cropped.astype(np.uint8), lower)
-    image.SetGeometryFromImageToWorldMatrix(vtk_matrix(to_node @ ijk_to_ras(segment.mask.geometry)))
     item.AddRepresentation(_labelmap_name(), image)
-    node.GetSegmentation().AddSegment(item, segment_id)
+    segmentation = node.GetSegmentation()
+    if not segmentation.GetSourceRepresentationName() or segmentation.GetNumberOfSegments() == 0:
+        segmentation.SetSourceRepresentationName(_labelmap_name())
+    given = segment_id or segmentation.GenerateUniqueSegmentID(segment.name)
+    segmentation.AddSegment(item, given)
+    return given
 
 
 def _cropped(array: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:

@@ -3,7 +3,7 @@
 
 SETUP := Testing/setup_environment.sh
 BIN := .venv/bin
-TESTS := $(wildcard Testing/unit Testing/slicer)
+TESTS := $(wildcard Testing/unit Testing/slicer Testing/panel)
 
 export PYTHON
 

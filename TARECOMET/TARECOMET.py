@@ -1,11 +1,10 @@
-"""The Slicer module: the only file that knows Qt and the running application."""
+"""The Slicer module: with the folder TARECOMETPanel beside it the only code that knows Qt and the application."""
 
 import importlib
 import pkgutil
 import sys
 from pathlib import Path
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -15,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 # From a source tree Slicer adds only this folder to sys.path, and the library is the folder beside it.
 try:
@@ -33,7 +33,7 @@ class TARECOMET(ScriptedLoadableModule):
         super().__init__(parent)
         self.parent.title = _("TARECOMET")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Nuclear Medicine")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy", "Volumes"]
         self.parent.contributors = ["TARECOMET contributors"]
         self.parent.helpText = _(
             "Dosimetry of liver radioembolization with yttrium-90 glass microspheres. "
@@ -42,38 +42,98 @@ class TARECOMET(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Built on 3D Slicer, ITK, VTK, numpy, scipy and pydicom.")
 
 
-class TARECOMETWidget(ScriptedLoadableModuleWidget):
-    """Binds the panel. It computes nothing itself."""
+class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: four steps, each bound in a file of its own. It computes nothing itself."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.panel = None
 
     def setup(self) -> None:
         """Build the panel. It must also work without a main window."""
-        super().setup()
-        panel = slicer.util.loadUI(self.resourcePath("UI/TARECOMET.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)
+        ScriptedLoadableModuleWidget.setup(self)
+        form = slicer.util.loadUI(self.resourcePath("UI/TARECOMET.ui"))
+        self.layout.addWidget(form)
+        self.ui = slicer.util.childWidgetVariables(form)
+        form.setMRMLScene(slicer.mrmlScene)
         self.logic = TARECOMETLogic()
-        self.ui.versionLabel.text = _("Library version {version}").format(version=self.logic.libraryVersion())
-        self.ui.documentationButton.clicked.connect(self.onDocumentationButton)
+        from TARECOMETPanel.panel import Panel
 
-    def onDocumentationButton(self, _checked: bool = False) -> None:
-        """Open the project's home page in the web browser."""
-        qt.QDesktopServices.openUrl(qt.QUrl(PROJECT_URL))
+        self.panel = Panel(self.ui, self.logic, PROJECT_URL)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
+        self.panel.refresh()
+
+    def enter(self) -> None:
+        """The module is shown."""
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        """The module is reloaded or Slicer ends."""
+        if self.panel is not None:
+            self.panel.close()
+        self.removeObservers()
+
+    def onSceneStartClose(self, _caller: object = None, _event: object = None) -> None:
+        """Stop what runs and let go of all nodes."""
+        self.panel.sceneCloses()
+
+    def onSceneChanged(self, _caller: object = None, _event: object = None) -> None:
+        """A scene was closed or brought in."""
+        self.logic.forget()
+        self.panel.refresh()
 
     def onReload(self) -> None:
-        """Forget the library too: Slicer reloads this file only, and would keep the old library."""
-        for name in [name for name in sys.modules if name.partition(".")[0] == "TARECOMETLib"]:
+        """Forget library and panel too: Slicer reloads this file only, and would keep the old ones."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("TARECOMETLib", "TARECOMETPanel")]:
             del sys.modules[name]
         super().onReload()
 
 
 class TARECOMETLogic(ScriptedLoadableModuleLogic):
-    """Hands the scene and its nodes to the library."""
+    """Hands the application's scene to the library."""
+
+    def __init__(self):
+        super().__init__()
+        self._session = None
 
     @staticmethod
     def libraryVersion() -> str:
         """Version of the library that Slicer has loaded."""
         return TARECOMETLib.__version__
+
+    def session(self):
+        """The library's view of the open patient in Slicer's scene."""
+        node = self.getParameterNode()
+        if self._session is None or self._session.parameter_node is not node:
+            from TARECOMETLib.mrml.session import Session
+
+            self._session = Session(slicer.mrmlScene, node)
+        return self._session
+
+    def forget(self) -> None:
+        """Start anew after the scene was closed or another came in; the open patient is found by its pointer."""
+        if self._session is not None and not slicer.mrmlScene.IsNodePresent(self._session.parameter_node):
+            self._session = None
+
+    @staticmethod
+    def dicomFiles(volumeNode) -> list:
+        """DICOM files a volume was loaded from, empty where the database does not know them.
+
+        :param volumeNode: scalar volume node.
+        """
+        database = getattr(slicer, "dicomDatabase", None)
+        uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+        if database is None or not uids:
+            return []
+        files = [database.fileForInstance(uid) for uid in uids]
+        return [Path(file) for file in files if file and Path(file).is_file()]
 
 
 class TARECOMETTest(ScriptedLoadableModuleTest):
@@ -112,3 +172,10 @@ class TARECOMETTest(ScriptedLoadableModuleTest):
         widget = slicer.modules.tarecomet.widgetRepresentation().self()
         self.assertIn(TARECOMETLib.__version__, widget.ui.versionLabel.text)
         self.assertTrue(widget.ui.documentationButton.toolTip)
+
+    def test_walk_from_an_empty_scene_to_saved_doses(self) -> None:
+        """The panel is driven as a person would, on a small patient that is made here."""
+        from TARECOMETPanel.walk import walk
+
+        widget = slicer.modules.tarecomet.widgetRepresentation().self()
+        walk(widget, slicer.mrmlScene, self)

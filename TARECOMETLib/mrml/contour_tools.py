@@ -207,6 +207,17 @@ def derived_masks(node: Any) -> dict[str, Volume]:
     return {c.name: Volume(c.holds(code, names), grid) for c in derived}
 
 
+def joined_geometry(node: Any, keys: list[str]) -> VolumeGeometry:
+    """The lattice of the first of several segments, widened so that all of them fit."""
+    masks = [read_segment(node, key) for key in keys]
+    first = masks[0].geometry
+    corners = np.concatenate([mask.geometry.corners_lps_mm() for mask in masks])
+    index = (np.c_[corners, np.ones(len(corners))] @ first.lps_to_ijk.T)[:, 2::-1]
+    lower = np.floor(index.min(axis=0) + 0.5 + 1e-6).astype(int)
+    shape = np.ceil(index.max(axis=0) - 0.5 - 1e-6).astype(int) - lower + 1
+    return first.cropped(tuple(map(int, lower)), tuple(map(int, shape)))  # type: ignore[arg-type]
+
+
 def _mask(node: Any, segment_id: str) -> Volume | None:
     parent_matrix_ras(node)  # a non-linear transform is refused, not read as an empty segment
     try:

@@ -15,19 +15,35 @@ from ..case.findings import Finding, sort_findings
 from ..case.inputs import Inputs
 from ..case.new_case import dicom_entry
 from ..case.panel_state import StepState, panel_state
+from ..case.panel_table import typed_balance
 from ..case.roles import propose_image_roles
 from ..case.steps import Steps
 from ..case.workflow import CaseResults, run_case
-from ..dosimetry.compartments import LIVER
+from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
 from ..imaging.dicom_series import DicomSeries, scan_dicom
 from ..imaging.registration import Registration, register_rigid
+from ..imaging.volume import Volume
 from .case_node import CaseNode, add_case_node, case_nodes
+from .contour_tools import (
+    contour_rows,
+    density_inside,
+    derived_masks,
+    joined_geometry,
+    new_contour,
+    replace_mask,
+    uptake_inside,
+    with_margin,
+)
 from .coordinates import LPS_TO_RAS, numpy_matrix, vtk_matrix
 from .hierarchy import patient_study_item, place_node
-from .nodes import find_owned_node, owned_node
+from .nodes import find_owned_node, owned_node, remove_node
+from .role_colors import role_color
+from .segmentations import Segment, read_segment, segment_ids, write_segmentation
+from .volumes import read_volume
 
 OPEN_CASE = "OpenCase"
+DERIVED = "Derived compartments"
 _PHASE_IMAGE = {"pre": pre_image, "post": post_image}
 
 
@@ -45,6 +61,8 @@ class Session:
         self.scene = scene
         self.parameter_node = parameter_node
         self._open: CaseNode | None = None
+        self._checked: tuple[str, list[Finding]] | None = None
+        self._inputs: tuple[Any, Inputs] | None = None
 
     # --- patients ---------------------------------------------------------------------------------------
 
@@ -89,15 +107,26 @@ class Session:
         return self._case().current()
 
     def findings(self, case: Case) -> list[Finding]:
-        """What can be found wrong before computing, worst first."""
-        return sort_findings(check_case(case, self._inputs_to_check()), case.accepted)
+        """What can be found wrong before computing, worst first; checked anew only when the case changed."""
+        key = case.sha256()
+        if self._checked is None or self._checked[0] != key:
+            self._checked = (key, sort_findings(check_case(case, self._inputs_to_check(case)), case.accepted))
+        return self._checked[1]
 
-    def _inputs_to_check(self) -> Inputs:
+    def _inputs_to_check(self, case: Case) -> Inputs:
         """Inputs as far as they are there: a missing one is a finding, not a failure."""
-        try:
-            return self._case().inputs()
-        except InputError:
-            return Inputs()
+        key = (
+            self._case().node.GetID(),
+            tuple((role, entry.content_sha256) for role, entry in case.images.items()),
+            tuple((contour.name, contour.content_sha256) for contour in case.contours),
+            tuple(sorted(case.registration_lps.items())),
+        )
+        if self._inputs is None or self._inputs[0] != key:
+            try:
+                self._inputs = (key, self._case().inputs())
+            except InputError:
+                return Inputs()
+        return self._inputs[1]
 
     def state(self, busy: str = "") -> dict[str, StepState]:
         """What the panel shows."""
@@ -222,6 +251,97 @@ class Session:
         """Store changed fields of the case, for instance ``injections=`` or ``lung_shunt_fraction=``."""
         opened = self._case()
         opened.store(replace(opened.stored(), **fields))
+
+    def change_settings(self, **fields: Any) -> None:
+        """Store changed settings, for instance ``liver_density_g_ml=``."""
+        self.change(settings=replace(self._case().stored().settings, **fields))
+
+    def typed_balance(self, case: Case) -> dict[str, tuple[float, str]]:
+        """Balance of what is typed now against the last measured image, by phase; empty where there is none."""
+        found = typed_balance(case, self._case().results())
+        return {} if found is None else {"post": found}
+
+    # --- contours ---------------------------------------------------------------------------------------
+
+    def new_contours(self) -> Any:
+        """An empty segmentation for the open patient, on the diagnostic image's grid where there is one."""
+        opened = self._case()
+        case_id = opened.stored().case_id
+        node = owned_node(self.scene, "vtkMRMLSegmentationNode", "Contours", case_id)
+        node.CreateDefaultDisplayNodes()
+        image = opened.image_node(DIAGNOSTIC)
+        if image is not None:
+            node.SetReferenceImageGeometryParameterFromVolumeNode(image)
+        place_node(self.scene, node, patient_study_item(self.scene, case_id))
+        opened.set_contours(node)
+        return node
+
+    def contour_from_uptake(self, role: str, percent: float) -> str:
+        """A territory or tumour where the emission image reaches a share of its largest value in the liver."""
+        opened = self._case()
+        case = opened.stored()
+        image = next((r for r in (pre_image(case), post_image(case)) if r is not None), None)
+        node = opened.image_node(image) if image else None
+        if node is None:
+            raise InputError("uptake", "there is no emission image", "Choose the MAA SPECT or the 90Y image in step 1")
+        found = uptake_inside(read_volume(node), self._liver(), percent)
+        name = "Perfused territory" if role == TERRITORY else "Tumour by uptake"
+        return new_contour(opened.contours_node(), name, role, "uptake", found)
+
+    def contour_from_ct(self, lower_hu: float, upper_hu: float) -> str:
+        """A tumour where the diagnostic CT lies between two CT numbers inside the liver."""
+        opened = self._case()
+        node = opened.image_node(DIAGNOSTIC)
+        if node is None or opened.stored().images[DIAGNOSTIC].modality != "CT":
+            raise InputError("CT limits", "the diagnostic image is no CT", "Choose a CT in step 1, or draw by hand")
+        found = density_inside(read_volume(node), self._liver(), lower_hu, upper_hu)
+        return new_contour(opened.contours_node(), "Tumour by CT", TUMOUR, "CT", found)
+
+    def margin(self, segment_id: str, margin_mm: float) -> None:
+        """Grow or shrink a contour."""
+        node = self._case().contours_node()
+        replace_mask(node, segment_id, with_margin(read_segment(node, segment_id), margin_mm))
+
+    def take_automatic(self, draft: Any) -> None:
+        """Liver and lungs out of an automatic segmentation; lung lobes become one contour, all else is left."""
+        names = {key: draft.GetSegmentation().GetSegment(key).GetName().lower() for key in segment_ids(draft)}
+        node = self._case().contours_node()
+        for name, role in (("Liver", LIVER), ("Lungs", LUNG)):
+            word = "liver" if role == LIVER else "lung"
+            keys = [key for key, text in names.items() if word in text.split() or f"{word}_" in f"{text}_"]
+            if not keys:
+                raise InputError("automatic contours", f"no {word} was found", "Draw it in the editor")
+            grid = joined_geometry(draft, keys)
+            joined = np.zeros(grid.shape_kji, dtype=bool)
+            for key in keys:
+                joined |= read_segment(draft, key, grid).array
+            new_contour(node, name, role, "CT", Volume(joined, grid))
+
+    def show_derived(self, shown: bool) -> None:
+        """Show the derived compartments in a segmentation of their own, or take it away."""
+        case_id = self._case().stored().case_id
+        node = find_owned_node(self.scene, "vtkMRMLSegmentationNode", case_id, DERIVED)
+        if not shown:
+            if node is not None:
+                remove_node(self.scene, node)
+            return
+        masks = derived_masks(self._case().contours_node())
+        segments = [
+            Segment(name, OTHER, mask, role_color(OTHER, number)) for number, (name, mask) in enumerate(masks.items())
+        ]
+        node = write_segmentation(self.scene, segments, DERIVED, owner=case_id)
+        place_node(self.scene, node, patient_study_item(self.scene, case_id))
+
+    def _liver(self) -> Volume:
+        node = self._case().contours_node()
+        if node is None:
+            raise InputError("contours", "there is no segmentation", "Make one in step 2")
+        livers = [row for row in contour_rows(node) if row.role == LIVER and row.volume_ml > 0.0]
+        if len(livers) != 1:
+            raise InputError(
+                "contours", f"expected one drawn liver, got {len(livers)}", "Draw the liver and give it the role liver"
+            )
+        return read_segment(node, livers[0].segment_id)
 
     # --- dose -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""The panel's steps, each bound in a file of its own."""

@@ -1,0 +1,100 @@
+"""Step 4: compute, see, read."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .step import Step, currentData, fill, setValue
+
+MARKS = {"block": "⚠", "doubt": "?", "note": "·"}
+
+
+class DoseStep(Step):
+    """Doses of the open patient."""
+
+    name = "dose"
+    badge = "doseBadge"
+
+    def bind(self) -> None:
+        """Connect the widgets."""
+        ui, attempt = self.ui, self.panel.attempt
+        self.computeTip = ui.computeButton.toolTip
+        self.cancelTip = ui.cancelButton.toolTip
+        fill(ui.methodCombo, [(_("Local deposition"), "local"), (_("Voxel kernel"), "kernel")], "local")
+        fill(ui.phaseShownCombo, [(_("Predicted"), "pre"), (_("Delivered"), "post")], "post")
+        ui.methodCombo.currentIndexChanged.connect(lambda _index: self.onView())
+        ui.phaseShownCombo.currentIndexChanged.connect(lambda _index: self.onView())
+        ui.opacitySlider.valueChanged.connect(lambda _value: self.showOverlay())
+        ui.densitySpin.valueChanged.connect(lambda value: attempt(self.onDensity, value))
+        ui.computeButton.clicked.connect(lambda _checked=False: attempt(self.onCompute))
+        ui.cancelButton.clicked.connect(lambda _checked=False: self.onCancel())
+
+    def onDensity(self, value: float) -> None:
+        """Density of liver and tumours."""
+        self.session.change_settings(liver_density_g_ml=value)
+
+    def onCompute(self) -> None:
+        """Compute; the panel answers meanwhile."""
+        self.panel.run(self.session.compute(), _("computing"), lambda _results: self.showOverlay())
+
+    def onCancel(self) -> None:
+        """Stop; earlier results stay."""
+        self.panel.stop()
+        self.panel.say(_("Stopped. Earlier results were kept."))
+        self.panel.refresh()
+
+    def onView(self) -> None:
+        """Another method or phase."""
+        self.showOverlay()
+        self.panel.refresh()
+
+    def showOverlay(self) -> None:
+        """The chosen dose over the diagnostic image, as far as there are slice views."""
+        opened = self.session.open()
+        if opened is None or slicer.app.layoutManager() is None:
+            return
+        dose = opened.dose_node(currentData(self.ui.phaseShownCombo), currentData(self.ui.methodCombo))
+        if dose is not None:
+            slicer.util.setSliceViewerLayers(
+                background=opened.image_node("diagnostic"),
+                foreground=dose,
+                foregroundOpacity=self.ui.opacitySlider.value / 100.0,
+            )
+
+    def show(self, case, state) -> None:
+        """Show settings, what can be done, and the doses."""
+        ui, actions = self.ui, state[self.name].actions
+        self.panel.enable(ui.computeButton, actions["compute"], self.computeTip)
+        self.panel.enable(ui.cancelButton, actions["cancel"], self.cancelTip)
+        ui.densitySpin.enabled = case is not None
+        if case is not None:
+            setValue(ui.densitySpin, case.settings.liver_density_g_ml)
+        opened = self.session.open()
+        results = (opened.results() if opened is not None else None) or {}
+        self.showDoses(results)
+        self.showFindings(case, results)
+
+    def showDoses(self, results) -> None:
+        """The table of doses."""
+        from TARECOMETLib.case.panel_table import dose_rows
+
+        table = self.ui.doseTable
+        rows = dose_rows(results, currentData(self.ui.methodCombo), currentData(self.ui.phaseShownCombo))
+        table.rowCount = len(rows)
+        for number, words in enumerate(rows):
+            for column, word in enumerate(words):
+                item = qt.QTableWidgetItem(word)
+                item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+                table.setItem(number, column, item)
+
+    def showFindings(self, case, results) -> None:
+        """All remarks, worst first: before computing those of the inputs, after it those of the results too."""
+        lines = []
+        if case is not None:
+            lines = [f"{MARKS[f.severity]} {f.sentence()}" for f in self.session.findings(case)]
+        for phase in ("pre", "post"):
+            for finding in results.get(phase, {}).get("warnings", []):
+                line = f"{MARKS[finding['severity']]} {phase}: {finding['where']}: {finding['message']}"
+                if line not in lines:
+                    lines.append(line)
+        self.ui.findingsLabel.text = "\n".join(lines)

@@ -1,0 +1,72 @@
+"""What the panel's dose step shows of results: rows of its table, and the balance of what is being typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..physics.nuclides import constants_set
+from .after_checks import BALANCE_DOUBT, BALANCE_QUIET
+from .checks import post_image
+from .document import Case
+from .phase import deliveries_of
+
+NOT_COMPUTED = "–"
+
+
+def dose_rows(results: dict[str, Any], method: str, phase: str) -> list[list[str]]:
+    """Rows of text: name, volume (mL), predicted and delivered mean (Gy), D70 (Gy) and V100 (%) of the shown phase.
+
+    A figure that was not computed is a dash, never a zero.
+    """
+    by_phase = {
+        name: {entry["name"]: entry for entry in results.get(name, {}).get("compartments", [])}
+        for name in ("pre", "post")
+    }
+    names = list(dict.fromkeys([*by_phase["pre"], *by_phase["post"]]))
+
+    def figure(of_phase: str, name: str, *path: str) -> str:
+        value: Any = by_phase[of_phase].get(name, {}).get("dose", {}).get(method)
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return NOT_COMPUTED if value is None else f"{value:.1f}"
+
+    return [
+        [
+            name,
+            f"{(by_phase['pre'].get(name) or by_phase['post'][name])['volume_ml']:.1f}",
+            figure("pre", name, "mean_gy"),
+            figure("post", name, "mean_gy"),
+            figure(phase, name, "d_gy", "70"),
+            figure(phase, name, "v_percent", "100"),
+        ]
+        for name in names
+    ]
+
+
+def typed_balance(case: Case, results: dict[str, Any] | None) -> tuple[float, str] | None:
+    """Share of the net activity, as typed now, that the last measured image holds in liver and lungs.
+
+    Both sides are taken at the scan's time, so that a changed injection time counts too (DEFINITIONS 13).
+
+    Returns
+    -------
+    tuple of (float, str) or None
+        Ratio and its judgement: quiet, doubt or block. None where nothing absolute was measured.
+    """
+    measured = (results or {}).get("post", {})
+    role = post_image(case)
+    facts = case.images[role].emission if role else None
+    if measured.get("calibration") != "absolute" or facts is None or not facts.scan_start or not case.injections:
+        return None
+    constants = constants_set((results or {})["constants"]["set"])
+    first_h = max(entry["hours_to_scan"] for entry in measured["injections"])
+    balance = measured["activity_balance"]
+    image_mbq = (balance["liver_mbq"] + balance["lungs_mbq"]) * constants.decay_factor(first_h)
+    now = constants_set(case.constants_set)
+    net_mbq = sum(
+        d.net_mbq * now.decay_factor(d.elapsed_to_scan_h or 0.0) for d in deliveries_of(case, facts.scan_start)
+    )
+    ratio = image_mbq / net_mbq
+    if BALANCE_QUIET[0] <= ratio <= BALANCE_QUIET[1]:
+        return ratio, "quiet"
+    return ratio, "doubt" if BALANCE_DOUBT[0] <= ratio <= BALANCE_DOUBT[1] else "block"

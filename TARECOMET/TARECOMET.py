@@ -40,6 +40,23 @@ class TARECOMET(ScriptedLoadableModule):
             "Research software, not for clinical use. See the {link_start}project's home page{link_end}."
         ).format(link_start=f'<a href="{PROJECT_URL}">', link_end="</a>")
         self.parent.acknowledgementText = _("Built on 3D Slicer, ITK, VTK, numpy, scipy and pydicom.")
+        # Sample Data is loaded after this module, so it is spoken to when all are.
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer the sample patient in Slicer's Sample Data module; it is made on this machine, not downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="TARECOMET",
+        sampleName="TARE phantom (pre and post)",
+        uris=[],
+        fileNames=[],
+        nodeNames=[],
+        thumbnailFileName=str(Path(__file__).resolve().parent / "Resources" / "Icons" / "TARECOMET.png"),
+        customDownloader=lambda _source=None: slicer.modules.tarecomet.widgetRepresentation().self().loadSample(),
+    )
 
 
 class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -65,6 +82,11 @@ class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
         self.panel.refresh()
+
+    def loadSample(self) -> None:
+        """Make and load the sample patient; the panel's own progress and Cancel serve it."""
+        slicer.util.selectModule("TARECOMET")
+        self.panel.loadSample(Path(slicer.app.temporaryPath) / "TARECOMET sample patient")
 
     def enter(self) -> None:
         """The module is shown."""

@@ -126,3 +126,16 @@ if [ "$rendering" = rendering ] && [ "$(uname -s)" = Linux ] && ! can_render 2>/
         "Install it: sudo apt-get install libegl1 libgl1 libgl1-mesa-dri." \
         "Tests that draw nothing run without it: $venv/bin/python -m pytest Testing/unit"
 fi
+
+# The panel's tests draw nothing on a screen, but Qt still loads these.
+can_host_panel() {
+    QT_QPA_PLATFORM=offscreen "$venv/bin/python" -c 'import PySide6.QtUiTools, PySide6.QtWidgets'
+}
+
+if "$venv/bin/python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("PySide6") is None)' &&
+    [ "$(uname -s)" = Linux ] && ! can_host_panel >/dev/null 2>&1; then
+    say "installing the libraries that Qt loads"
+    install_packages libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libglib2.0-0t64 || true
+    can_host_panel >/dev/null || fail "Qt cannot be loaded, see above." \
+        "Install its libraries: sudo apt-get install libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1"
+fi

@@ -38,8 +38,10 @@ class ImagesStep(Step):
         ui.registerButton.clicked.connect(lambda _checked=False: attempt(self.onRegister))
         ui.takeOffButton.clicked.connect(lambda _checked=False: attempt(self.onTakeOff))
         ui.nudgeButton.clicked.connect(lambda _checked=False: attempt(self.onNudge))
+        ui.checkerButton.clicked.connect(lambda _checked=False: attempt(self.onChecker))
         ui.blendSlider.valueChanged.connect(lambda _value: self.showBlend())
         self.quality = {}
+        self.checkered = False
 
     def onPatient(self) -> None:
         """Open the chosen patient."""
@@ -102,6 +104,19 @@ class ImagesStep(Step):
         shift = (ui.nudgeLeftSpin.value, ui.nudgePosteriorSpin.value, ui.nudgeSuperiorSpin.value)
         self.session.nudge(currentData(ui.phaseCombo), shift)
 
+    def onChecker(self) -> None:
+        """Checkerboard on, or back to the blend."""
+        self.checkered = not self.checkered
+        try:
+            board = self.session.show_checkerboard(currentData(self.ui.phaseCombo), self.checkered)
+        except ValueError:
+            self.checkered = False
+            raise
+        if board is None:
+            self.showBlend()
+        elif slicer.app.layoutManager() is not None:
+            slicer.util.setSliceViewerLayers(background=board, foreground=None)
+
     def showBlend(self) -> None:
         """The emission image's CT over the diagnostic image, as far as there are slice views."""
         opened = self.session.open()
@@ -139,7 +154,8 @@ class ImagesStep(Step):
         self.panel.enable(ui.registerButton, state[self.name].actions[f"register {phase}"], self.registerTip)
         placed = case is not None and phase in case.registration_lps
         ui.takeOffButton.enabled = placed
-        ui.nudgeButton.enabled = case is not None and bool(case.images)
+        for button in (ui.nudgeButton, ui.checkerButton):
+            button.enabled = case is not None and bool(case.images)
         ui.registrationLabel.text = self._registrationText(opened, phase, placed)
 
     def _registrationText(self, opened, phase: str, placed: bool) -> str:

@@ -130,6 +130,15 @@ class Panel:
         self.refresh()
         return True
 
+    def loadSample(self, folder) -> None:
+        """Make and load the sample patient.
+
+        :param folder: where its DICOM files go; an earlier one there is replaced.
+        """
+        from TARECOMETLib.mrml.sample_patient import load_sample_patient
+
+        self.run(load_sample_patient(self.session, folder), _("making the sample patient"))
+
     # --- work that takes longer -------------------------------------------------------------------------
 
     def run(self, steps, what: str, whenDone=None) -> None:

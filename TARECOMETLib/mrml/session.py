@@ -23,6 +23,7 @@ from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
 from ..imaging.dicom_series import DicomSeries, scan_dicom
 from ..imaging.registration import Registration, register_rigid
+from ..imaging.sitk_images import resample
 from ..imaging.volume import Volume
 from .case_node import CaseNode, add_case_node, case_nodes
 from .contour_tools import (
@@ -40,10 +41,10 @@ from .hierarchy import patient_study_item, place_node
 from .nodes import find_owned_node, owned_node, remove_node
 from .role_colors import role_color
 from .segmentations import Segment, read_segment, segment_ids, write_segmentation
-from .volumes import read_volume
+from .volumes import read_volume, write_ct_volume
 
 OPEN_CASE = "OpenCase"
-DERIVED = "Derived compartments"
+DERIVED, CHECKERBOARD = "Derived compartments", "Checkerboard"
 _PHASE_IMAGE = {"pre": pre_image, "post": post_image}
 
 
@@ -244,6 +245,46 @@ class Session:
             node = opened.image_node(name)
             if node is not None:
                 node.SetAndObserveTransformNodeID(None)
+
+    def show_checkerboard(self, phase: str, shown: bool, square_mm: float = 30.0) -> Any | None:
+        """Diagnostic image and the phase's own CT in alternating squares, to judge the registration by eye.
+
+        Parameters
+        ----------
+        phase : str
+            pre or post.
+        shown : bool
+            False takes the checkerboard away.
+        square_mm : float
+            Edge of a square.
+
+        Returns
+        -------
+        vtkMRMLScalarVolumeNode or None
+            The checkerboard, for the slice views' background.
+        """
+        opened = self._case()
+        case = opened.stored()
+        node = find_owned_node(self.scene, "vtkMRMLScalarVolumeNode", case.case_id, CHECKERBOARD)
+        if not shown:
+            if node is not None:
+                remove_node(self.scene, node)
+            return None
+        role = _PHASE_IMAGE[phase](case)
+        nodes = (opened.image_node(DIAGNOSTIC), opened.image_node(own_ct(role)) if role else None)
+        if nodes[0] is None or nodes[1] is None:
+            raise InputError("checkerboard", "an image is missing", "Choose the diagnostic CT and the image's own CT")
+        base = read_volume(nodes[0])
+        other = resample(read_volume(nodes[1]), base.geometry, np.eye(4), outside=float(base.array.min()))
+        squares = [
+            (np.arange(n) * spacing // square_mm).astype(int)
+            for n, spacing in zip(base.geometry.shape_kji, base.geometry.spacing_mm[::-1], strict=True)
+        ]
+        odd = (squares[0][:, None, None] + squares[1][None, :, None] + squares[2][None, None, :]) % 2 == 1
+        mixed = Volume(np.where(odd, other.array, base.array).astype(np.float32), base.geometry)
+        node = write_ct_volume(self.scene, mixed, CHECKERBOARD, owner=case.case_id)
+        place_node(self.scene, node, patient_study_item(self.scene, case.case_id))
+        return node
 
     # --- treatment and settings -------------------------------------------------------------------------
 

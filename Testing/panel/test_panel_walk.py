@@ -1,6 +1,8 @@
 """The module's own panel file, driven without the application."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -9,11 +11,37 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from scene_support import SceneTestCase, requires_slicer  # noqa: E402
 
 HAS_PYSIDE = importlib.util.find_spec("PySide6") is not None
+ROOT = Path(__file__).resolve().parents[2]
+# What a new process reads out of a saved scene, through the panel.
+REOPEN = """
+import json, sys
+sys.path[:0] = sys.argv[2:]
+from qt_host import HOST
+HOST.start()
+from TARECOMETLib.mrml.bundle import load_bundle, save_bundle
+from TARECOMETLib.mrml.headless import HeadlessSlicer
+headless = HeadlessSlicer()
+load_bundle(headless.scene, sys.argv[1])
+widget = HOST.widget(headless.scene)
+widget.enter()
+count = headless.scene.GetNumberOfNodes()
+opened = widget.panel.session.open()
+print(json.dumps({
+    "badges": [step.badgeLabel.text for step in widget.panel.steps],
+    "results": opened.results(), "nodes": count,
+    "rows": widget.ui.doseTable.rowCount, "net": widget.ui.netLabel.text,
+}))
+widget.exit()
+widget.cleanup()
+headless.close()
+"""
 
 
 @requires_slicer
 @unittest.skipUnless(HAS_PYSIDE, "needs PySide6-Essentials as the host of the panel")
-class TestPanel(SceneTestCase):
+class PanelTestCase(SceneTestCase):
+    """The panel on a fresh scene."""
+
     def setUp(self):
         super().setUp()
         from qt_host import HOST
@@ -22,36 +50,154 @@ class TestPanel(SceneTestCase):
         HOST.start()
         HOST.errors.clear()
         self.widget = HOST.widget(self.scene)
-        self.addCleanup(self.widget.cleanup)
+        self.ui, self.panel = self.widget.ui, self.widget.panel
 
     def tearDown(self):
         self.widget.cleanup()
         super().tearDown()
         self.assertEqual(self.host.errors, [])
 
+
+class TestForm(PanelTestCase):
     def test_every_named_widget_of_the_form_is_found(self):
         import xml.etree.ElementTree as ET
 
         form = ET.parse(Path(self.widget.resourcePath("UI/TARECOMET.ui")))
         names = {element.get("name") for element in form.iter("widget")}
-        self.assertLessEqual(names, set(vars(type(self.widget.ui))) | set(vars(self.widget.ui)))
+        self.assertLessEqual(names, set(vars(self.ui)) | set(vars(type(self.ui))))
 
-    def test_walk_from_an_empty_scene_to_doses(self):
-        from TARECOMETPanel.walk import walk
-
-        walk(self.widget, self.scene, self)
+    def test_it_fits_into_500_pixels(self):
+        self.assertLessEqual(self.ui.TARECOMET.minimumSizeHint().width(), 500)
 
     def test_entering_and_leaving_installs_and_removes_shortcuts_and_view_observations(self):
-        editor = self.widget.panel.steps[1].editor
+        import slicer
+
+        editor = self.panel.steps[1].editor
         self.widget.enter()
         self.assertTrue(editor.has_shortcuts and editor.observes_views)
         self.widget.exit()
         self.assertFalse(editor.has_shortcuts or editor.observes_views)
-        import slicer
-
         self.assertEqual(
             editor.mrmlSegmentEditorNode().GetOverwriteMode(), slicer.vtkMRMLSegmentEditorNode.OverwriteNone
         )
+
+    def test_stand_ins_have_only_members_of_the_true_classes(self):
+        listed = {}
+        for line in (Path(__file__).parent / "slicer_widget_members.txt").read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                name, _, members = line.partition(":")
+                listed[name] = set(members.split())
+        for name, kind in self.host.stand_ins.items():
+            own = {member for member in vars(kind) if re.fullmatch(r"[a-z][A-Za-z0-9]*", member)} - {"setProperty"}
+            own -= {"staticMetaObject", "name"}
+            with self.subTest(widget=name):
+                self.assertLessEqual(own, listed[name])
+
+
+class TestWalk(PanelTestCase):
+    def test_walk_from_an_empty_scene_to_doses_found_again_in_a_new_process(self):
+        import json
+
+        from TARECOMETPanel.walk import walk
+
+        from TARECOMETLib.mrml.bundle import save_bundle
+
+        opened = walk(self.widget, self.scene, self)
+        self.panel.refresh()
+        badges = [step.badgeLabel.text for step in self.panel.steps]
+        bundle = save_bundle(self.scene, self.folder / "walk.mrb")
+        paths = [str(Path(__file__).resolve().parent), str(ROOT), str(ROOT / "TARECOMET")]
+        again = subprocess.run(
+            [sys.executable, "-c", REOPEN, str(bundle), *paths],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        self.assertEqual(again.returncode, 0, again.stderr)
+        found = json.loads(again.stdout.splitlines()[-1])
+        self.assertEqual(found["badges"], badges)
+        self.assertEqual(found["results"], opened.results())
+        self.assertEqual(found["nodes"], self.scene.GetNumberOfNodes())
+        self.assertEqual((found["rows"], found["net"]), (self.ui.doseTable.rowCount, self.ui.netLabel.text))
+
+    def ready(self):
+        """A patient that can be computed at once."""
+        from TARECOMETPanel.walk import small_patient
+
+        from TARECOMETLib.mrml.sample_patient import load_case
+
+        _place, made, inputs = small_patient(self.folder)
+        opened = load_case(self.panel.session, made.case, inputs)
+        self.widget.enter()
+        self.assertTrue(self.ui.computeButton.enabled, self.ui.computeButton.toolTip)
+        return opened
+
+    def test_closing_the_scene_during_compute_ends_it_quietly(self):
+        self.ready()
+        self.ui.computeButton.click()
+        for _ in range(5):
+            self.panel._runStep()
+        self.scene.Clear(False)
+        self.assertEqual(self.panel.busy, "")
+        self.assertIn("to do", self.ui.imagesBadge.text)
+        self.host.settle()
+
+    def test_an_image_removed_during_compute_keeps_the_earlier_results(self):
+        from TARECOMETPanel.walk import wait
+
+        opened = self.ready()
+        self.ui.computeButton.click()
+        wait(self.panel)
+        before = opened.results()
+        self.assertIsNotNone(before)
+        self.ui.computeButton.click()
+        self.panel._runStep()
+        self.panel._runStep()
+        self.scene.RemoveNode(opened.image_node("y90_pet"))
+        wait(self.panel)
+        self.assertIn("changed while", self.ui.messageLabel.text)
+        self.assertEqual(opened.results(), before)
+        self.assertIn("outdated", self.ui.doseBadge.text)
+
+    def test_a_panel_that_was_taken_down_listens_no_more(self):
+        opened = self.ready()
+        segment = opened.contours_node().GetSegmentation().GetNthSegment(0)
+        segment.SetName("renamed")
+        self.assertTrue(self.panel.refreshTimer.isActive())
+        self.ui.computeButton.click()
+        self.widget.cleanup()
+        self.assertEqual(self.panel.busy, "")
+        self.assertFalse(self.panel.refreshTimer.isActive() or self.panel.runTimer.isActive())
+        segment.SetName("renamed again")
+        self.assertFalse(self.panel.refreshTimer.isActive())
+
+    def test_the_checkerboard_and_derived_compartments_come_and_go_without_a_trace(self):
+        self.ready()
+        count = self.scene.GetNumberOfNodes()
+        self.ui.checkerButton.click()
+        self.assertEqual(self.ui.messageLabel.text, "")
+        self.assertGreater(self.scene.GetNumberOfNodes(), count)
+        self.ui.checkerButton.click()
+        self.ui.derivedCheck.click()
+        self.assertGreater(self.scene.GetNumberOfNodes(), count)
+        self.ui.derivedCheck.click()
+        names = [name for _, name in self.node_names()]
+        self.assertNotIn("Checkerboard", names)
+        self.assertNotIn("Derived compartments", names)
+
+    def test_a_stroke_reaches_table_and_badge(self):
+        from TARECOMETLib.mrml.contour_tools import replace_mask, with_margin
+        from TARECOMETLib.mrml.segmentations import read_segment
+
+        opened = self.ready()
+        node = opened.contours_node()
+        row = next(row for row in self.panel.steps[1].rows if row.role == "tumour")
+        replace_mask(node, row.segment_id, with_margin(read_segment(node, row.segment_id), 6.0))
+        self.assertTrue(self.panel.refreshTimer.isActive())
+        self.panel.refresh()
+        after = next(r for r in self.panel.steps[1].rows if r.segment_id == row.segment_id)
+        self.assertGreater(after.volume_ml, row.volume_ml)
 
 
 if __name__ == "__main__":

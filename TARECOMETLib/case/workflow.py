@@ -9,7 +9,7 @@ import numpy as np
 from ..dosimetry.compartments import LIVER, derive_compartments
 from ..dosimetry.parcels import divide
 from ..errors import InputError
-from ..imaging.registration import Registration, given, identity, register_rigid
+from ..imaging.registration import Registration, given, identity, registering
 from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet, constants_set
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
@@ -64,7 +64,8 @@ def run_case(case: Case, inputs: Inputs) -> Steps[CaseResults]:
     registrations: dict[str, Registration] = {}
     for number, (phase, role) in enumerate(wanted.items()):
         yield 0.05 + 0.25 * number, f"registering {role}"
-        registrations[phase] = _register(case, inputs, phase, role, inputs.contours[liver_name], findings)
+        placing = _register(case, inputs, phase, role, inputs.contours[liver_name], findings)
+        registrations[phase] = yield from part(placing, 0.05 + 0.25 * number, 0.3 + 0.25 * number, f"{role}: ")
     yield 0.55, "dividing voxels by contours"
     contours = _in_diagnostic_space(case, inputs, registrations)
     reach_mm = DEFAULT_CUTOFF_MM_G_ML / case.settings.liver_density_g_ml
@@ -87,7 +88,7 @@ def run_case(case: Case, inputs: Inputs) -> Steps[CaseResults]:
 
 def _register(
     case: Case, inputs: Inputs, phase: str, role: str, liver: Volume, findings: list[Finding]
-) -> Registration:
+) -> Steps[Registration]:
     """The given matrix, else identity where frames agree, else CT to CT."""
     ct_role = own_ct(role)
     diagnostic = case.images.get(DIAGNOSTIC)
@@ -104,7 +105,8 @@ def _register(
     if len(frames) == 1 and "" not in frames:
         return identity("shares the diagnostic image's frame of reference")
     if ct_role in inputs.images and DIAGNOSTIC in inputs.images:
-        return register_rigid(inputs.images[DIAGNOSTIC], inputs.images[ct_role], liver, fixed_is_ct=is_ct, where=role)
+        steps = registering(inputs.images[DIAGNOSTIC], inputs.images[ct_role], liver, fixed_is_ct=is_ct, where=role)
+        return (yield from steps)
     if "" in frames:
         findings.append(
             Finding(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,12 +62,28 @@ def register_rigid(
     fixed: Volume,
     moving: Volume,
     liver: Volume | np.ndarray | None = None,
-    step: Callable[[], None] | None = None,
     *,
     fixed_is_ct: bool = True,
     where: str = "registration",
 ) -> Registration:
-    """Find the rigid movement that lays one CT on another.
+    """``registering`` run to its end."""
+    steps = registering(fixed, moving, liver, fixed_is_ct=fixed_is_ct, where=where)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def registering(
+    fixed: Volume,
+    moving: Volume,
+    liver: Volume | np.ndarray | None = None,
+    *,
+    fixed_is_ct: bool = True,
+    where: str = "registration",
+) -> Generator[tuple[float, str], None, Registration]:
+    """Find the rigid movement that lays one CT on another; a generator of (share done, what).
 
     Mattes mutual information over two resolutions on the whole trunk, then correlation near the liver: the
     trunk finds the movement, the liver's own surroundings fix it where doses are read. Where the outcome is
@@ -83,8 +99,6 @@ def register_rigid(
         CT of the emission image, HU.
     liver : Volume or ndarray of bool, optional
         On any grid in the diagnostic image's space; a bare array lies on the fixed grid.
-    step : callable, optional
-        Called after each stage, for progress.
     fixed_is_ct : bool
         False for MR: mutual information throughout.
     where : str
@@ -101,12 +115,14 @@ def register_rigid(
         Where the two cannot be laid on each other at all.
     """
     region = _region(fixed, liver, fixed_is_ct)
-    fitting = _Fitting(_prepared(fixed, fixed_is_ct), _prepared(moving, True), region, fixed_is_ct, step)
-    best = fitting.from_start(np.eye(4))
+    yield 0.05, "averaging to the registration's grid"
+    fitting = _Fitting(_prepared(fixed, fixed_is_ct), _prepared(moving, True), region, fixed_is_ct)
+    best = yield from fitting.from_start(np.eye(4), 0.1)
     before = fitting.quality(np.eye(4))
     if best is None or best[1] < _SURE:
+        yield 0.45, "seeking another start over all shifts"
         start = _search(fitting.fixed, fitting.moving, fixed_is_ct)
-        other = fitting.from_start(start) if start is not None else None
+        other = (yield from fitting.from_start(start, 0.6)) if start is not None else None
         best = max((found for found in (best, other) if found is not None), key=lambda found: found[1], default=None)
     if best is None:
         raise InputError(
@@ -129,34 +145,34 @@ def given(
 ) -> Registration:
     """A movement that a person fixed, with the quality figure it has."""
     region = _region(fixed, liver, fixed_is_ct)
-    fitting = _Fitting(_prepared(fixed, fixed_is_ct), _prepared(moving, True), region, fixed_is_ct, None)
+    fitting = _Fitting(_prepared(fixed, fixed_is_ct), _prepared(moving, True), region, fixed_is_ct)
     return Registration(matrix_lps, fitting.quality(matrix_lps), fitting.quality(np.eye(4)), "rigid, given in the case")
 
 
 class _Fitting:
     """Two images made ready, and the fits between them."""
 
-    def __init__(
-        self, fixed: Volume, moving: Volume, region: Volume, fixed_is_ct: bool, step: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, fixed: Volume, moving: Volume, region: Volume, fixed_is_ct: bool) -> None:
         self.fixed, self.moving, self.fixed_is_ct = fixed, moving, fixed_is_ct
         carried = resample(region, fixed.geometry, np.eye(4), outside=0.0)
         self.region = carried.array > 0.5
         self.center = _center_mm(fixed.geometry, self.region)
         self.images = to_sitk(fixed), to_sitk(moving)
-        self.report = step or (lambda: None)
 
-    def from_start(self, start: np.ndarray) -> tuple[np.ndarray, float] | None:
+    def from_start(
+        self, start: np.ndarray, share: float
+    ) -> Generator[tuple[float, str], None, tuple[np.ndarray, float] | None]:
         """Matrix (image frame to diagnostic) and quality; None where the images never meet."""
         transform = self._transform(np.linalg.inv(start))
         try:
+            yield share, "fitting the trunk"
             self._optimize(transform, [4, 2], [4.0, 2.0], local=False)
-            self.report()
             if not self.region.all():
+                yield share + 0.15, "fitting near the liver"
                 self._optimize(transform, [2, 1], [1.5, 0.7], local=True)
-                self.report()
         except RuntimeError:
             return None
+        yield share + 0.3, "judging the fit"
         # The optimizer maps fixed points to moving ones; the case keeps the other direction.
         matrix = np.linalg.inv(_matrix(transform))
         quality = self.quality(matrix)

@@ -22,7 +22,7 @@ from ..case.workflow import CaseResults, run_case
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
 from ..imaging.dicom_series import DicomSeries, scan_dicom
-from ..imaging.registration import Registration, register_rigid
+from ..imaging.registration import Registration, registering
 from ..imaging.sitk_images import resample
 from ..imaging.volume import Volume
 from .case_node import CaseNode, add_case_node, case_nodes
@@ -194,13 +194,14 @@ class Session:
         yield 0.0, f"registering {role}"
         inputs = opened.inputs()
         livers = case.contours_of(LIVER)
-        registration = register_rigid(
+        steps = registering(
             inputs.images[DIAGNOSTIC],
             inputs.images[own_ct(role)],
             inputs.contours[livers[0]] if livers else None,
             fixed_is_ct=case.images[DIAGNOSTIC].modality == "CT",
             where=role,
         )
+        registration: Registration = yield from steps
         yield 0.9, "placing the images"
         self.place(phase, registration.matrix_lps)
         return registration

@@ -1,9 +1,12 @@
 """Step 4: compute, see, read."""
 
+from pathlib import Path
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from .packages import installFromFolder, offerPackages
 from .step import Step, currentData, fill, setValue
 
 MARKS = {"block": "⚠", "doubt": "?", "note": "·"}
@@ -27,6 +30,9 @@ class DoseStep(Step):
         ui.opacitySlider.valueChanged.connect(lambda _value: self.showOverlay())
         ui.densitySpin.valueChanged.connect(lambda value: attempt(self.onDensity, value))
         ui.computeButton.clicked.connect(lambda _checked=False: attempt(self.onCompute))
+        ui.reportButton.clicked.connect(lambda _checked=False: attempt(self.onReport))
+        ui.wheelsButton.clicked.connect(lambda _checked=False: attempt(self.onWheels))
+        self.reportTip = ui.reportButton.toolTip
         ui.cancelButton.clicked.connect(lambda _checked=False: self.onCancel())
 
     def onDensity(self, value: float) -> None:
@@ -36,6 +42,24 @@ class DoseStep(Step):
     def onCompute(self) -> None:
         """Compute; the panel answers meanwhile."""
         self.panel.run(self.session.compute(), _("computing"), lambda _results: self.showOverlay())
+
+    def onReport(self, folder: str = "") -> None:
+        """Write the report into a folder; its packages are offered where they are missing."""
+        offerPackages()
+        folder = folder or qt.QFileDialog.getExistingDirectory(None, _("Folder for the report"))
+        if folder:
+            self.panel.run(
+                self.session.write(Path(folder)),
+                _("writing the report"),
+                lambda _written: self.panel.say(_("Written: {folder}").format(folder=folder)),
+            )
+
+    def onWheels(self) -> None:
+        """Install the report's packages without internet."""
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of wheels"))
+        if folder:
+            installFromFolder(Path(folder))
+            self.panel.say(_("Installed from {folder}").format(folder=folder))
 
     def onCancel(self) -> None:
         """Stop; earlier results stay."""
@@ -65,6 +89,7 @@ class DoseStep(Step):
         """Show settings, what can be done, and the doses."""
         ui, actions = self.ui, state[self.name].actions
         self.panel.enable(ui.computeButton, actions["compute"], self.computeTip)
+        self.panel.enable(ui.reportButton, actions["compute"], self.reportTip)
         self.panel.enable(ui.cancelButton, actions["cancel"], self.cancelTip)
         ui.densitySpin.enabled = case is not None
         if case is not None:

@@ -31,8 +31,6 @@ class Written:
 def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path) -> Steps[Written]:
     """Load, compute and write a case; a generator of (share done, what) whose value is Written.
 
-    Everything is written into a folder aside, then moved file by file over what an earlier run left.
-
     Parameters
     ----------
     case, files : Case, CaseFiles
@@ -41,22 +39,43 @@ def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path) -> St
     out : Path
         Folder for results; made where it does not exist.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(str(out), "it is a file, expected a folder", "Choose another place for the results")
+    _require_folder(out)
     inputs: Inputs = yield from part(load_inputs(case, files, base), 0.0, 0.1)
     results: CaseResults = yield from part(run_case(case, inputs), 0.1, 0.8)
+    return (yield from part(write_results(results, inputs, out), 0.8, 1.0))
+
+
+def _require_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "it is a file, expected a folder", "Choose another place for the results")
+
+
+def write_results(results: CaseResults, inputs: Inputs, out: Path) -> Steps[Written]:
+    """Write a computed case; a generator of (share done, what) whose value is Written.
+
+    Everything is written into a folder aside, then moved file by file over what an earlier run left.
+
+    Parameters
+    ----------
+    results : CaseResults
+    inputs : Inputs
+        What it was computed from.
+    out : Path
+        Folder for results; made where it does not exist.
+    """
+    _require_folder(out)
     aside = out.with_name(f".{out.name}.part{os.getpid()}")
     try:
         aside.mkdir(parents=True)
         document = results_document(results)
         for phase, computed in results.phases.items():
             for method, dose_gy in computed.dose_gy.items():
-                yield 0.8, f"writing {phase} dose map"
+                yield 0.0, f"writing {phase} dose map"
                 name = f"dose-{phase}-{method}.nrrd"
                 write_image(aside / name, Volume(dose_gy, results.ground.parcels.geometry))
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (aside / "results.json").write_text(text, encoding="utf-8")
-        yield from part(write_report(results, document, inputs, aside), 0.82, 1.0)
+        yield from part(write_report(results, document, inputs, aside), 0.1, 1.0)
         paths = _move_all(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

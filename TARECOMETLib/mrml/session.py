@@ -14,10 +14,11 @@ from ..case.document import DIAGNOSTIC, Case, ImageEntry
 from ..case.findings import Finding, sort_findings
 from ..case.inputs import Inputs
 from ..case.new_case import dicom_entry
+from ..case.outputs import Written, write_results
 from ..case.panel_state import StepState, panel_state
 from ..case.panel_table import typed_balance
 from ..case.roles import propose_image_roles
-from ..case.steps import Steps
+from ..case.steps import Steps, part
 from ..case.workflow import CaseResults, run_case
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
@@ -400,3 +401,15 @@ class Session:
             )
         opened.store_results(results)
         return results
+
+    def write(self, folder: Path) -> Steps[Written]:
+        """Dose maps, tables, figures and report of the open case into a folder, as ``tarecomet case run`` does.
+
+        The case is computed anew: a report never speaks of other inputs than those it was written with.
+        """
+        opened = self._case()
+        case = opened.current()
+        yield 0.0, "reading the scene"
+        inputs = opened.inputs()
+        results: CaseResults = yield from part(run_case(case, inputs), 0.05, 0.6)
+        return (yield from part(write_results(results, inputs, folder), 0.6, 1.0))

@@ -94,6 +94,50 @@ class TestForm(PanelTestCase):
                 self.assertLessEqual(own, listed[name])
 
 
+class TestPackages(PanelTestCase):
+    """What is asked of Slicer's installer; nothing is installed here."""
+
+    def setUp(self):
+        super().setUp()
+        import types
+
+        import slicer
+        from TARECOMETPanel import packages
+
+        self.packages, self.asked = packages, []
+        slicer.packaging = types.SimpleNamespace(
+            pip_ensure=lambda names, **more: self.asked.append((names, more["constraints"].read_text())),
+            pip_install=lambda names, **more: self.asked.append((names, more["constraints"].read_text())),
+        )
+        self.find = packages.importlib.util.find_spec
+
+    def test_missing_packages_are_asked_for_and_slicers_own_stay_as_they_are(self):
+        from unittest import mock
+
+        import numpy as np
+
+        from TARECOMETLib.errors import InputError
+
+        with (
+            mock.patch.object(self.packages, "missingPackages", lambda: ["typst>=0.15"]),
+            self.assertRaisesRegex(InputError, "typst"),
+        ):
+            self.packages.offerPackages()
+        self.assertEqual(self.asked[0][0], ["typst>=0.15"])
+        self.assertIn(f"numpy=={np.__version__}", self.asked[0][1])
+
+    def test_a_folder_of_wheels_is_used_without_a_network_even_with_blanks_in_its_name(self):
+        from TARECOMETLib.errors import InputError
+
+        place = self.folder / "our wheels é"
+        place.mkdir()
+        with self.assertRaisesRegex(InputError, "no wheel"):
+            self.packages.installFromFolder(place)
+        (place / "typst-0.15-py3-none-any.whl").write_bytes(b"")
+        self.packages.installFromFolder(place)
+        self.assertEqual(self.asked[0][0][:3], ["--no-index", "--find-links", str(place)])
+
+
 class TestWalk(PanelTestCase):
     def test_walk_from_an_empty_scene_to_doses_found_again_in_a_new_process(self):
         import json
@@ -185,6 +229,20 @@ class TestWalk(PanelTestCase):
         names = [name for _, name in self.node_names()]
         self.assertNotIn("Checkerboard", names)
         self.assertNotIn("Derived compartments", names)
+
+    def test_the_report_is_written_from_the_scene(self):
+        from TARECOMETPanel.walk import wait
+
+        if any(importlib.util.find_spec(name) is None for name in ("matplotlib", "typst")):
+            self.skipTest("needs matplotlib and typst")
+        self.ready()
+        place = self.folder / "Bericht für A 1"
+        place.mkdir()
+        self.panel.attempt(self.panel.steps[3].onReport, str(place))
+        wait(self.panel)
+        self.assertIn("Written", self.ui.messageLabel.text)
+        self.assertTrue((place / "report.pdf").read_bytes().startswith(b"%PDF"))
+        self.assertTrue((place / "results.json").is_file())
 
     def test_a_stroke_reaches_table_and_badge(self):
         from TARECOMETLib.mrml.contour_tools import replace_mask, with_margin

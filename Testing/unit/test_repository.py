@@ -225,6 +225,13 @@ class PanelFileTestCase(unittest.TestCase):
                     tooltip = widget.findtext("property[@name='toolTip']/string", "")
                     self.assertTrue(tooltip.strip(), "no toolTip")
 
+    def test_every_number_has_its_unit_in_the_tooltip(self) -> None:
+        for file, widget in self.widgets:
+            if "SpinBox" in str(widget.get("class")):
+                with self.subTest(file=file, widget=widget.get("name")):
+                    tooltip = widget.findtext("property[@name='toolTip']/string", "")
+                    self.assertRegex(tooltip, r"\b(mm|HU|g/mL|GBq|MBq|Gy|h)\b|%")
+
     def test_every_name_is_given_once(self) -> None:
         names = Counter(str(widget.get("name")) for _, widget in self.widgets)
         self.assertEqual([name for name, count in names.items() if count > 1], [])
@@ -240,5 +247,5 @@ class PanelFileTestCase(unittest.TestCase):
     def test_every_widget_that_the_module_uses_exists(self) -> None:
         names = {str(widget.get("name")) for _, widget in self.widgets}
         for path in sorted((ROOT / "TARECOMET").rglob("*.py")):
-            used = set(re.findall(r"\bself\.ui\.(\w+)", path.read_text(encoding="utf-8")))
+            used = set(re.findall(r"\bui\.(\w+)", path.read_text(encoding="utf-8")))
             self.assertEqual(sorted(used - names), [], path.name)

@@ -4,7 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .step import Step
+from .step import Step, fill
 
 EDITOR_TAG = "TARECOMETSegmentEditor"
 SEGMENTATION_EVENTS = (
@@ -209,20 +209,21 @@ class ContoursStep(Step):
                 (1, ROLES, row.role, give_role),
                 (2, SOURCES, row.source, give_source),
             ):
-                combo = qt.QComboBox()
-                for word in words:
-                    combo.addItem(_(word), word)
-                combo.setCurrentIndex(words.index(current) if current in words else 0)
-                combo.toolTip = _("Role of this contour") if column == 1 else _("What it was drawn on")
-                combo.currentIndexChanged.connect(
-                    lambda index, words=words, give=give, key=row.segment_id: self.panel.attempt(
-                        give, self.observed, key, words[index]
+                combo = table.cellWidget(number, column)
+                if combo is None:
+                    combo = qt.QComboBox()
+                    combo.toolTip = _("Role of this contour") if column == 1 else _("What it was drawn on")
+                    combo.currentIndexChanged.connect(
+                        lambda index, number=number, words=words, give=give: self.panel.attempt(
+                            give, self.observed, self.rows[number].segment_id, words[index]
+                        )
                     )
-                )
-                table.setCellWidget(number, column, combo)
+                    table.setCellWidget(number, column, combo)
+                fill(combo, [(_(word), word) for word in words], current)
             volume = qt.QTableWidgetItem(f"{row.volume_ml:.1f}")
             volume.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
             table.setItem(number, 3, volume)
+        table.resizeColumnsToContents()
         if 0 <= chosen < len(self.rows):
             table.setCurrentCell(chosen, 0)
 

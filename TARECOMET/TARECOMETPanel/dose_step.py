@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from .packages import installFromFolder, offerPackages
 from .step import Step, currentData, fill, setValue
 
+RESOLUTION_SPINS = (("maa_spect", "spectFwhmSpin"), ("y90_pet", "petFwhmSpin"))
 MARKS = {"block": "⚠", "doubt": "?", "note": "·"}
 
 
@@ -29,8 +30,11 @@ class DoseStep(Step):
         ui.phaseShownCombo.currentIndexChanged.connect(lambda _index: self.onView())
         ui.opacitySlider.valueChanged.connect(lambda _value: self.showOverlay())
         ui.densitySpin.valueChanged.connect(lambda value: attempt(self.onDensity, value))
+        for role, name in RESOLUTION_SPINS:
+            getattr(ui, name).valueChanged.connect(lambda value, role=role: attempt(self.onResolution, role, value))
         ui.computeButton.clicked.connect(lambda _checked=False: attempt(self.onCompute))
         ui.reportButton.clicked.connect(lambda _checked=False: attempt(self.onReport))
+        ui.acceptButton.clicked.connect(lambda _checked=False: attempt(self.onAccept))
         ui.wheelsButton.clicked.connect(lambda _checked=False: attempt(self.onWheels))
         self.reportTip = ui.reportButton.toolTip
         ui.cancelButton.clicked.connect(lambda _checked=False: self.onCancel())
@@ -38,6 +42,11 @@ class DoseStep(Step):
     def onDensity(self, value: float) -> None:
         """Density of liver and tumours."""
         self.session.change_settings(liver_density_g_ml=value)
+
+    def onResolution(self, role: str, width_mm: float) -> None:
+        """Resolution of an image; 0 means not given."""
+        given = {key: value for key, value in self.session.current().settings.resolution_fwhm_mm.items() if key != role}
+        self.session.change_settings(resolution_fwhm_mm={**given, role: width_mm} if width_mm > 0.0 else given)
 
     def onCompute(self) -> None:
         """Compute; the panel answers meanwhile."""
@@ -53,6 +62,18 @@ class DoseStep(Step):
                 _("writing the report"),
                 lambda _written: self.panel.say(_("Written: {folder}").format(folder=folder)),
             )
+
+    def onAccept(self) -> None:
+        """Accept the chosen doubt for the typed reason."""
+        from TARECOMETLib.errors import InputError
+
+        code, reason = currentData(self.ui.doubtCombo), self.ui.reasonEdit.text.strip()
+        if code is None:
+            raise InputError(_("doubt"), _("none is chosen"), _("Choose one from the list"))
+        if not reason:
+            raise InputError(_("doubt"), _("it has no reason"), _("Type why it is accepted"))
+        self.session.change(accepted={**self.session.current().accepted, code: reason})
+        self.ui.reasonEdit.text = ""
 
     def onWheels(self) -> None:
         """Install the report's packages without internet."""
@@ -94,6 +115,10 @@ class DoseStep(Step):
         ui.densitySpin.enabled = case is not None
         if case is not None:
             setValue(ui.densitySpin, case.settings.liver_density_g_ml)
+        for role, name in RESOLUTION_SPINS:
+            getattr(ui, name).enabled = case is not None
+            if case is not None:
+                setValue(getattr(ui, name), case.settings.resolution_fwhm_mm.get(role, 0.0))
         opened = self.session.open()
         results = (opened.results() if opened is not None else None) or {}
         self.showDoses(results)
@@ -111,15 +136,17 @@ class DoseStep(Step):
                 item = qt.QTableWidgetItem(word)
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
                 table.setItem(number, column, item)
+        table.resizeColumnsToContents()
 
     def showFindings(self, case, results) -> None:
         """All remarks, worst first: before computing those of the inputs, after it those of the results too."""
-        lines = []
-        if case is not None:
-            lines = [f"{MARKS[f.severity]} {f.sentence()}" for f in self.session.findings(case)]
-        for phase in ("pre", "post"):
-            for finding in results.get(phase, {}).get("warnings", []):
-                line = f"{MARKS[finding['severity']]} {phase}: {finding['where']}: {finding['message']}"
-                if line not in lines:
-                    lines.append(line)
-        self.ui.findingsLabel.text = "\n".join(lines)
+        from TARECOMETLib.case.panel_table import finding_lines
+
+        found = self.session.findings(case) if case is not None else []
+        lines, doubts = finding_lines(found, results, case.accepted if case is not None else {})
+        self.ui.findingsLabel.text = "\n".join(f"{MARKS[severity]} {text}" for severity, text in lines)
+        fill(self.ui.doubtCombo, [(text, code) for code, text in doubts], currentData(self.ui.doubtCombo))
+        if self.ui.doubtCombo.currentIndex < 0 and doubts:
+            self.ui.doubtCombo.setCurrentIndex(0)
+        for widget in (self.ui.doubtCombo, self.ui.reasonEdit, self.ui.acceptButton):
+            widget.enabled = bool(doubts)

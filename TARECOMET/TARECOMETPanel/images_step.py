@@ -173,13 +173,15 @@ class ImagesStep(Step):
         return _("Placed by a transform; its quality is judged when doses are computed.")
 
     def _showTags(self, case) -> None:
+        from TARECOMETLib.case.document import ROLE_WORDS
+
         table = self.ui.imagesTable
         images = list(case.images.items()) if case is not None else []
         table.rowCount = len(images)
         for row, (role, entry) in enumerate(images):
             facts = entry.emission
             unknown = _("not known") if entry.modality in ("NM", "PT") else ""
-            words = [role, "HU" if entry.modality == "CT" else unknown, unknown, unknown]
+            words = [ROLE_WORDS[role], "HU" if entry.modality == "CT" else unknown, unknown, unknown]
             if facts is not None:
                 words[1:] = [facts.units or unknown, facts.decay_correction or unknown, facts.scan_start or unknown]
             for column, word in enumerate(words):
@@ -187,3 +189,4 @@ class ImagesStep(Step):
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
                 item.setToolTip(entry.description)
                 table.setItem(row, column, item)
+        table.resizeColumnsToContents()

@@ -124,20 +124,20 @@ class TreatmentStep(Step):
             words = injection_texts(injection)
             if changed or [self.cell(row, n) for n in (1, 2, 3, 4)] != words or table.cellWidget(row, 0) is None:
                 self.fillRow(row, injection.territory, words)
+        table.resizeColumnsToContents()
         table.blockSignals(False)
 
     def fillRow(self, row: int, territory: str, words) -> None:
         """Write one row."""
         table = self.ui.injectionsTable
-        combo = qt.QComboBox()
-        combo.toolTip = _("Territory that was injected")
+        combo = table.cellWidget(row, 0)
+        if combo is None:
+            combo = qt.QComboBox()
+            combo.toolTip = _("Territory that was injected")
+            combo.currentIndexChanged.connect(lambda _index: self.panel.attempt(self.onTyped))
+            table.setCellWidget(row, 0, combo)
         names = self.territories if territory in ("", *self.territories) else [*self.territories, territory]
-        combo.addItem("", "")
-        for name in names:
-            combo.addItem(name, name)
-        combo.setCurrentIndex(names.index(territory) + 1 if territory in names else 0)
-        combo.currentIndexChanged.connect(lambda _index: self.panel.attempt(self.onTyped))
-        table.setCellWidget(row, 0, combo)
+        fill(combo, [("", ""), *((name, name) for name in names)], territory)
         for column, word in enumerate(words, start=1):
             table.setItem(row, column, qt.QTableWidgetItem(word))
 

@@ -139,6 +139,18 @@ def walk(widget, scene, test):
             test.assertGreater(ui.doseTable.rowCount, len(made.case.contours))
             test.assertIn("liver and lungs hold", ui.netLabel.text)
 
+            if ui.doubtCombo.enabled:
+                doubts = ui.doubtCombo.count
+                ui.acceptButton.click()
+                test.assertIn("no reason", ui.messageLabel.text)
+                ui.reasonEdit.text = "coarse sample patient"
+                ui.acceptButton.click()
+                test.assertEqual(ui.doubtCombo.count, doubts - 1)
+                test.assertIn("outdated", ui.doseBadge.text)
+                ui.computeButton.click()
+                wait(panel)
+                test.assertIn("done", ui.doseBadge.text)
+
             ui.densitySpin.value = 1.03
             test.assertIn("outdated", ui.doseBadge.text)
             ui.densitySpin.value = 1.05

@@ -23,6 +23,15 @@ DIAGNOSTIC = "diagnostic"
 MAA_SPECT, MAA_CT = "maa_spect", "maa_ct"
 Y90_PET, Y90_SPECT, Y90_CT = "y90_pet", "y90_spect", "y90_ct"
 IMAGE_ROLES = (DIAGNOSTIC, MAA_SPECT, MAA_CT, Y90_PET, Y90_SPECT, Y90_CT)
+# As a person reads them.
+ROLE_WORDS = {
+    DIAGNOSTIC: "diagnostic image",
+    MAA_SPECT: "MAA SPECT",
+    MAA_CT: "CT of the SPECT",
+    Y90_PET: "90Y PET",
+    Y90_SPECT: "90Y SPECT",
+    Y90_CT: "CT of the 90Y image",
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dosimetry.compartments import LIVER, TERRITORY, TUMOUR
 from .checks import own_ct, post_image, pre_image
-from .document import DIAGNOSTIC, Case
+from .document import DIAGNOSTIC, ROLE_WORDS, Case
 from .findings import BLOCK, DOUBT, Finding
 
 TO_DO, READY, DONE, OUTDATED, PROBLEM = "to do", "ready", "done", "outdated", "problem"
@@ -84,7 +84,9 @@ def _images(case: Case, found: list[Finding], busy: str) -> StepState:
             word = "MAA SPECT" if phase == "pre" else "90Y image"
             actions[f"register {phase}"] = Action(False, f"Choose the {word} first")
         elif missing:
-            actions[f"register {phase}"] = Action(False, f"Choose first: {', '.join(missing)}")
+            actions[f"register {phase}"] = Action(
+                False, f"Choose first: {', '.join(ROLE_WORDS[name] for name in missing)}"
+            )
         else:
             actions[f"register {phase}"] = Action(True)
     problem = _first_block(
@@ -97,7 +99,7 @@ def _images(case: Case, found: list[Finding], busy: str) -> StepState:
     if not any(roles.values()):
         return StepState(TO_DO, "Choose the MAA SPECT, the 90Y image, or both", actions)
     open_phases = [phase for phase, role in roles.items() if role is not None and not _registered(case, phase, role)]
-    names = ", ".join(role for role in roles.values() if role is not None)
+    names = ", ".join(ROLE_WORDS[role] for role in roles.values() if role is not None)
     if open_phases:
         return StepState(READY, f"{names}; not registered yet: computing registers by itself", actions)
     return StepState(DONE, names, actions)
@@ -130,10 +132,8 @@ def _treatment(case: Case, found: list[Finding]) -> StepState:
     if not case.injections:
         return StepState(TO_DO, "Enter the injections: territory, time, vial and residual")
     net = sum(injection.net_mbq for injection in case.injections)
-    return StepState(
-        DONE,
-        f"{len(case.injections)} injections, net {net:.0f} MBq, lung shunt {100.0 * case.lung_shunt_fraction:.1f} %",
-    )
+    count = f"{len(case.injections)} injection{'s' if len(case.injections) > 1 else ''}"
+    return StepState(DONE, f"{count}, net {net:.0f} MBq, lung shunt {100.0 * case.lung_shunt_fraction:.1f} %")
 
 
 def _dose(
@@ -155,7 +155,9 @@ def _dose(
     if results is not None:
         if results.get("provenance", {}).get("case_sha256") == case.sha256():
             doubts = _doubts(results)
-            text = f"{doubts} doubts need a reason" if doubts else "Doses are current"
+            text = "Doses are current"
+            if doubts:
+                text += f"; {doubts} doubt{'s need' if doubts > 1 else ' needs'} a reason"
             return StepState(DONE, text, actions)
         return StepState(OUTDATED, "Inputs changed since these doses were computed", actions)
     if compute.enabled:

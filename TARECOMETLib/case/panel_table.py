@@ -7,7 +7,8 @@ from typing import Any
 from ..physics.nuclides import constants_set
 from .after_checks import BALANCE_DOUBT, BALANCE_QUIET
 from .checks import post_image
-from .document import Case
+from .document import ROLE_WORDS, Case
+from .findings import DOUBT, Finding
 from .phase import deliveries_of
 
 NOT_COMPUTED = "–"
@@ -70,3 +71,38 @@ def typed_balance(case: Case, results: dict[str, Any] | None) -> tuple[float, st
     if BALANCE_QUIET[0] <= ratio <= BALANCE_QUIET[1]:
         return ratio, "quiet"
     return ratio, "doubt" if BALANCE_DOUBT[0] <= ratio <= BALANCE_DOUBT[1] else "block"
+
+
+def finding_lines(
+    found: list[Finding], results: dict[str, Any], accepted: dict[str, str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Remarks on inputs and results as (severity, sentence), worst first, and open doubts as (code, words).
+
+    Parameters
+    ----------
+    found : list of Finding
+        On the inputs.
+    results : dict
+        The results document; empty where nothing was computed.
+    accepted : dict
+        Code to the person's reason.
+    """
+    every = [("", f.severity, f.code, f.where, f.message, f.mend) for f in found]
+    for phase in ("pre", "post"):
+        every += [
+            (phase, w["severity"], w["code"], w["where"], w["message"], w["mend"])
+            for w in results.get(phase, {}).get("warnings", [])
+        ]
+    order = ("block", "doubt", "note")
+    lines: list[tuple[str, str]] = []
+    doubts: dict[str, str] = {}
+    for phase, severity, code, where, message, mend in sorted(every, key=lambda entry: order.index(entry[1])):
+        place = ROLE_WORDS.get(where, where)
+        text = Finding(severity, code, f"{phase}, {place}" if phase else place, message, mend).sentence()
+        if severity == DOUBT and code in accepted:
+            text += f" Accepted: {accepted[code]}"
+        elif severity == DOUBT:
+            doubts.setdefault(code, f"{place}: {message}")
+        if (severity, text) not in lines:
+            lines.append((severity, text))
+    return lines, list(doubts.items())

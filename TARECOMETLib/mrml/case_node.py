@@ -15,6 +15,7 @@ import numpy as np
 from ..case.checks import post_image, pre_image
 from ..case.codec import encode
 from ..case.document import Case, ContourEntry, ImageEntry, case_from_json
+from ..case.findings import DOUBT, Finding
 from ..case.inputs import Inputs
 from ..case.results import results_document
 from ..case.roles import contour_role
@@ -31,7 +32,7 @@ from .volumes import read_volume, write_dose_volume
 
 NODE_CLASS = "vtkMRMLScriptedModuleNode"
 MODULE_NAME = "TARECOMET"
-CASE, RESULTS = "Case", "Results"
+CASE, RESULTS, IMAGE_DOUBTS = "Case", "Results", "ImageDoubts"
 IMAGE_REFERENCE, CONTOURS_REFERENCE, DOSE_REFERENCE = "Image.", "Contours", "Dose."
 _KIND_ATTRIBUTE = "TARECOMET.Kind"
 
@@ -102,13 +103,30 @@ class CaseNode:
         """Volume node that has a role."""
         return self.node.GetNodeReference(IMAGE_REFERENCE + role)
 
-    def set_image(self, role: str, node: Any | None, entry: ImageEntry | None = None) -> None:
-        """Give a role to a volume node together with what its tags say, or take the role away."""
+    def set_image(self, role: str, node: Any | None, entry: ImageEntry | None = None, doubt: str = "") -> None:
+        """Give a role to a volume node together with what its tags say, or take the role away.
+
+        Parameters
+        ----------
+        role : str
+        node : vtkMRMLScalarVolumeNode or None
+        entry : ImageEntry, optional
+        doubt : str
+            What is odd about the loaded voxels, in words; it is saved with the scene and found at every check.
+        """
+        doubts = {key: text for key, text in self._image_doubts().items() if key != role}
+        if doubt:
+            doubts[role] = doubt
+        if doubts != self._image_doubts():
+            self.node.SetParameter(IMAGE_DOUBTS, json.dumps(doubts))
         images = {key: value for key, value in self.stored().images.items() if key != role}
         self.node.SetNodeReferenceID(IMAGE_REFERENCE + role, node.GetID() if node is not None else None)
         if node is not None and entry is not None:
             images[role] = entry
         self.store(replace(self.stored(), images=images))
+
+    def _image_doubts(self) -> dict[str, str]:
+        return json.loads(self.node.GetParameter(IMAGE_DOUBTS) or "{}")
 
     def contours_node(self) -> Any | None:
         """Segmentation node with the contours."""
@@ -122,6 +140,10 @@ class CaseNode:
         """Images and contours as arrays: emission images and their CTs in their own frame, all else in the world."""
         case = self.stored()
         inputs = Inputs()
+        inputs.findings += [
+            Finding(DOUBT, "loaded-differs", role, text, "Load the series again by Slicer's DICOM module")
+            for role, text in self._image_doubts().items()
+        ]
         moving = {role for role in case.images if role != "diagnostic"}
         for role in case.images:
             node = self.image_node(role)

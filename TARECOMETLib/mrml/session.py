@@ -22,7 +22,7 @@ from ..case.steps import Steps, part
 from ..case.workflow import CaseResults, run_case
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
-from ..imaging.dicom_series import DicomSeries, scan_dicom
+from ..imaging.dicom_series import DicomSeries, read_series, scan_dicom
 from ..imaging.registration import Registration, registering
 from ..imaging.sitk_images import resample
 from ..imaging.volume import Volume
@@ -39,14 +39,37 @@ from .contour_tools import (
 )
 from .coordinates import LPS_TO_RAS, numpy_matrix, vtk_matrix
 from .hierarchy import patient_study_item, place_node
+from .images import array_of_image
 from .nodes import find_owned_node, owned_node, remove_node
 from .role_colors import role_color
 from .segmentations import Segment, read_segment, segment_ids, write_segmentation
 from .volumes import read_volume, write_ct_volume
 
 OPEN_CASE = "OpenCase"
+# Of the sum of an image, between what is in the scene and what its files say: float32 against float64.
+LOADED_TOLERANCE = 1.0e-5
 DERIVED, CHECKERBOARD = "Derived compartments", "Checkerboard"
 _PHASE_IMAGE = {"pre": pre_image, "post": post_image}
+
+
+def _difference_from_files(node: Any, series: DicomSeries) -> str:
+    """In words, how an emission image's loaded voxels differ from its DICOM files; empty where they do not.
+
+    Loaders have lost rescale slopes, so that one image gave two doses: a relative difference of the sum above 1e-5
+    is told. Voxel order may differ between loaders, a sum does not.
+    """
+    if series.modality not in ("PT", "NM"):
+        return ""
+    image = node.GetImageData()
+    if image is None:
+        return ""
+    expected, loaded = read_series(series), array_of_image(image).astype(np.float64)
+    first, second = float(expected.array.sum(dtype=np.float64)), float(loaded.sum())
+    if expected.array.size != loaded.size:
+        return f"it was loaded with {loaded.size} voxels, its DICOM files have {expected.array.size}"
+    if abs(second - first) > LOADED_TOLERANCE * max(abs(first), float(np.abs(expected.array).sum()), 1e-30):
+        return f"its loaded voxels add up to {second:.6g}, those of its DICOM files to {first:.6g}"
+    return ""
 
 
 class Session:
@@ -166,20 +189,21 @@ class Session:
             series.append(found[0])
         roles, more = propose_image_roles(series)
         for role, chosen in roles.items():
-            opened.set_image(role, by_series[chosen.uid], dicom_entry(chosen))
+            node = by_series[chosen.uid]
+            opened.set_image(role, node, dicom_entry(chosen), _difference_from_files(node, chosen))
         return [*remarks, *more]
 
     def set_image(self, role: str, node: Any | None, files: list[Path]) -> None:
         """Give a role to a volume by hand; its tags are read where its files are known."""
-        entry = None
+        entry, doubt = None, ""
         if node is not None:
             found = scan_dicom(files).series if files else []
             if len(found) == 1:
-                entry = dicom_entry(found[0])
+                entry, doubt = dicom_entry(found[0]), _difference_from_files(node, found[0])
             else:
                 modality = {"maa_spect": "NM", "y90_spect": "NM", "y90_pet": "PT"}.get(role, "CT")
                 entry = ImageEntry(modality=modality, description=node.GetName())
-        self._case().set_image(role, node, entry)
+        self._case().set_image(role, node, entry, doubt)
 
     # --- registration -----------------------------------------------------------------------------------
 

@@ -199,6 +199,60 @@ class TestSession(SceneTestCase):
         finish(self.session.compute())
         self.assertAlmostEqual(opened.results()["post"]["registration"]["quality"], registration.quality, places=3)
 
+    def test_voxels_that_lost_their_slope_on_loading_are_a_doubt_that_names_the_image(self):
+        from vtk.util import numpy_support
+
+        opened = self.load()
+        self.assertNotIn("loaded-differs", {f.code for f in self.session.findings(self.session.current())})
+        node = opened.image_node("y90_pet")
+        scalars = node.GetImageData().GetPointData().GetScalars()
+        numpy_support.vtk_to_numpy(scalars)[:] *= 2.0
+        scalars.Modified()
+        place = self.folder_of_patient / self.made.files.images["y90_pet"]
+        self.session.set_image("y90_pet", node, sorted(place.iterdir()))
+        found = {f.code: f for f in self.session.findings(self.session.current())}
+        self.assertEqual((found["loaded-differs"].severity, found["loaded-differs"].where), ("doubt", "y90_pet"))
+
+    def test_nested_and_hardened_transforms_place_an_image_alike_and_a_bent_one_is_refused(self):
+        import vtk
+
+        from TARECOMETLib.errors import InputError
+
+        opened = self.load(registered=False)
+        outer = self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "outer")
+        inner = self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "inner")
+        for node, x in ((outer, 3.0), (inner, 4.0)):
+            matrix = vtk.vtkMatrix4x4()
+            matrix.SetElement(0, 3, x)
+            node.SetMatrixTransformToParent(matrix)
+        inner.SetAndObserveTransformNodeID(outer.GetID())
+        image = opened.image_node("y90_pet")
+        image.SetAndObserveTransformNodeID(inner.GetID())
+        # RAS +7 mm to the right is LPS -7 mm.
+        self.assertAlmostEqual(self.session.current().registration_lps["post"][0][3], -7.0, places=6)
+        # Contours under a transform, nested or hardened, lie at the same place in the world.
+        segmentation = opened.contours_node()
+        segmentation.SetAndObserveTransformNodeID(inner.GetID())
+        nested = {c.name: c.content_sha256 for c in self.session.current().contours}
+        segmentation.HardenTransform()
+        self.assertIsNone(segmentation.GetParentTransformNode())
+        self.assertEqual({c.name: c.content_sha256 for c in self.session.current().contours}, nested)
+
+        bent = self.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "acquisition geometry")
+        spline = vtk.vtkThinPlateSplineTransform()
+        points = vtk.vtkPoints()
+        for point in ((0, 0, 0), (100, 0, 0), (0, 100, 0), (0, 0, 100)):
+            points.InsertNextPoint(point)
+        moved = vtk.vtkPoints()
+        moved.DeepCopy(points)
+        moved.SetPoint(1, (110, 5, 0))
+        spline.SetSourceLandmarks(points)
+        spline.SetTargetLandmarks(moved)
+        bent.SetAndObserveTransformToParent(spline)
+        image.SetAndObserveTransformNodeID(bent.GetID())
+        with self.assertRaisesRegex(InputError, "non-linear"):
+            self.session.current()
+
     def test_a_nudge_moves_the_images_by_what_was_asked(self):
         self.load()
         self.session.place("pre", np.eye(4))

@@ -162,7 +162,7 @@ def read_segment(node: Any, segment_id: str, geometry: VolumeGeometry | None = N
         if geometry is None:
             raise InputError(segment.GetName(), "the segment is empty", "Draw the structure", code="empty")
         return Volume(np.zeros(geometry.shape_kji, dtype=bool), geometry)
-    own = Volume(array_of_image(image) != 0, _image_geometry(image, parent_matrix_ras(node)))
+    own = Volume(array_of_image(image) != 0, image_geometry(image, parent_matrix_ras(node)))
     if geometry is None or same_grid(own.geometry, geometry):
         return own
     return _onto(own, geometry)
@@ -252,7 +252,8 @@ def _cropped(array: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:
     return (k, j, i), array[k : upper[0], j : upper[1], i : upper[2]]
 
 
-def _image_geometry(image: Any, parent_ras: np.ndarray) -> VolumeGeometry:
+def image_geometry(image: Any, parent_ras: np.ndarray) -> VolumeGeometry:
+    """Grid of a labelmap in the world; index 0 is its first voxel, wherever its extent begins."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     extent = image.GetExtent()

@@ -113,3 +113,19 @@ def isodose_line_colors(count: int) -> list[tuple[float, float, float]]:
     hue = LINE_HUES_DEG[0] + (LINE_HUES_DEG[1] - LINE_HUES_DEG[0]) * fraction
     rgb = _rgb_of_path(lightness, np.full(count, LINE_CHROMA), hue)
     return [(float(r), float(g), float(b)) for r, g, b in rgb]
+
+
+@lru_cache(maxsize=1)
+def difference_color_table() -> np.ndarray:
+    """Colors of a difference, sRGB 0..1, shape (256, 3), read-only: blue below zero, near white at zero, orange above.
+
+    Blue and orange differ for every common form of color blindness; lightness falls alike to both sides, so that on
+    a gray print darker means a larger difference, of either sign.
+    """
+    share = np.abs(np.linspace(-1.0, 1.0, TABLE_SIZE))
+    below = np.linspace(-1.0, 1.0, TABLE_SIZE) < 0.0
+    lightness = 96.0 - 52.0 * share
+    hue = np.where(below, 265.0, 58.0)
+    table = _rgb_of_path(lightness, 70.0 * share, hue)
+    table.setflags(write=False)
+    return table

@@ -8,6 +8,7 @@ from .contours_step import ContoursStep
 from .dose_step import DoseStep
 from .images_step import ImagesStep
 from .treatment_step import TreatmentStep
+from .view_step import ViewStep
 
 # Icon and word tell a badge apart, not color alone.
 BADGE_ICONS = {"to do": "○", "ready": "▷", "done": "✔", "outdated": "↻", "problem": "⚠"}
@@ -38,7 +39,7 @@ class Panel:
         self.refreshTimer = qt.QTimer()
         self.refreshTimer.setSingleShot(True)
         self.refreshTimer.timeout.connect(self.refresh)
-        self.steps = [ImagesStep(self), ContoursStep(self), TreatmentStep(self), DoseStep(self)]
+        self.steps = [ImagesStep(self), ContoursStep(self), TreatmentStep(self), DoseStep(self), ViewStep(self)]
 
     @property
     def session(self):
@@ -78,6 +79,7 @@ class Panel:
     def refreshSoon(self, *_arguments: object) -> None:
         """Refresh when the hand rests; voxels may change many times a second."""
         self.refreshTimer.start(REFRESH_AFTER_MS)
+        self.steps[-1].strokeSoon()
 
     def refresh(self) -> None:
         """Show the scene as it is now."""
@@ -129,6 +131,12 @@ class Panel:
         self.say("")
         self.refresh()
         return True
+
+    @staticmethod
+    def layoutNode():
+        """The application's layout node, None without a main window."""
+        manager = slicer.app.layoutManager()
+        return None if manager is None else manager.layoutLogic().GetLayoutNode()
 
     def loadSample(self, folder) -> None:
         """Make and load the sample patient.

@@ -151,6 +151,18 @@ def walk(widget, scene, test):
                 wait(panel)
                 test.assertIn("done", ui.doseBadge.text)
 
+            ui.isodoseEdit.text = "75 x"
+            ui.isodoseButton.click()
+            test.assertIn("is not a dose", ui.messageLabel.text)
+            ui.isodoseEdit.text = "20 75"
+            ui.isodoseButton.click()
+            test.assertEqual(ui.messageLabel.text, "")
+            ui.liveCheck.click()
+            test.assertEqual(ui.messageLabel.text, "")
+            live = panel.steps[-1].live
+            test.assertGreater(live.metrics.GetTable().GetNumberOfRows(), 5)
+            ui.liveCheck.click()
+
             ui.densitySpin.value = 1.03
             test.assertIn("outdated", ui.doseBadge.text)
             ui.densitySpin.value = 1.05

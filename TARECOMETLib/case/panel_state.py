@@ -12,8 +12,8 @@ from .document import DIAGNOSTIC, ROLE_WORDS, Case
 from .findings import BLOCK, DOUBT, Finding
 
 TO_DO, READY, DONE, OUTDATED, PROBLEM = "to do", "ready", "done", "outdated", "problem"
-IMAGES, CONTOURS, TREATMENT, DOSE = "images", "contours", "treatment", "dose"
-STEPS = (IMAGES, CONTOURS, TREATMENT, DOSE)
+IMAGES, CONTOURS, TREATMENT, DOSE, VIEW = "images", "contours", "treatment", "dose", "view"
+STEPS = (IMAGES, CONTOURS, TREATMENT, DOSE, VIEW)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,22 @@ def panel_state(
         TREATMENT: _treatment(case, found),
     }
     steps[DOSE] = _dose(case, results, found, steps, busy)
+    steps[VIEW] = _view(results, steps[DOSE])
     return steps
+
+
+def _view(results: dict[str, Any] | None, dose: StepState) -> StepState:
+    """Looking needs doses; comparing needs those of both phases."""
+    there = [phase for phase in ("pre", "post") if phase in (results or {})]
+    look = Action(bool(there), "" if there else "Compute the doses first")
+    missing = [word for phase, word in (("pre", "predicted"), ("post", "delivered")) if phase not in there]
+    compare = look if not there or not missing else Action(False, f"There is no {missing[0]} dose to compare with")
+    actions = {"look": look, "compare": compare}
+    if not there:
+        return StepState(TO_DO, look.reason, actions)
+    if dose.badge == OUTDATED:
+        return StepState(OUTDATED, dose.text, actions)
+    return StepState(READY, "Predicted and delivered dose" if not missing else "One dose; nothing to compare", actions)
 
 
 def _first_block(found: list[Finding], codes: tuple[str, ...]) -> str:

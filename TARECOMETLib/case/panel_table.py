@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import InputError
 from ..physics.nuclides import constants_set
 from .after_checks import BALANCE_DOUBT, BALANCE_QUIET
 from .checks import post_image
@@ -12,6 +13,7 @@ from .findings import DOUBT, Finding
 from .phase import deliveries_of
 
 NOT_COMPUTED = "–"
+MOST_LEVELS = 12
 
 
 def dose_rows(results: dict[str, Any], method: str, phase: str) -> list[list[str]]:
@@ -106,3 +108,28 @@ def finding_lines(
         if (severity, text) not in lines:
             lines.append((severity, text))
     return lines, list(doubts.items())
+
+
+def levels_from_text(text: str) -> list[float]:
+    """Isodose levels as typed: numbers above 0 in Gy, separated by blanks, commas or semicolons; sorted, each once.
+
+    Raises
+    ------
+    InputError
+        Where something else stands there, or more than 12 levels.
+    """
+    words = text.replace(",", " ").replace(";", " ").split()
+    levels = set()
+    for word in words:
+        try:
+            level = float(word)
+        except ValueError:
+            level = 0.0
+        if not 0.0 < level < 1.0e5:
+            raise InputError("isodoses", f'"{word}" is not a dose in Gy', "Write levels as 75 150 189", "isodose-level")
+        levels.add(level)
+    if not 1 <= len(levels) <= MOST_LEVELS:
+        raise InputError(
+            "isodoses", f"expected 1 to {MOST_LEVELS} levels, got {len(levels)}", "Write levels as 75 150 189"
+        )
+    return sorted(levels)

@@ -17,6 +17,7 @@ from ..case.new_case import dicom_entry
 from ..case.outputs import Written, write_results
 from ..case.panel_state import StepState, panel_state
 from ..case.panel_table import typed_balance
+from ..case.phase import KERNEL, LOCAL
 from ..case.roles import propose_image_roles
 from ..case.steps import Steps, part
 from ..case.workflow import CaseResults, run_case
@@ -27,6 +28,7 @@ from ..imaging.registration import Registration, registering
 from ..imaging.sitk_images import resample
 from ..imaging.volume import Volume
 from .case_node import CaseNode, add_case_node, case_nodes
+from .case_scene import dose_name
 from .contour_tools import (
     contour_rows,
     density_inside,
@@ -40,10 +42,11 @@ from .contour_tools import (
 from .coordinates import LPS_TO_RAS, numpy_matrix, vtk_matrix
 from .hierarchy import patient_study_item, place_node
 from .images import array_of_image
+from .isodose import write_isodoses
 from .nodes import find_owned_node, owned_node, remove_node
 from .role_colors import role_color
 from .segmentations import Segment, read_segment, segment_ids, write_segmentation
-from .volumes import read_volume, write_ct_volume
+from .volumes import read_volume, show_as_dose, write_ct_volume
 
 OPEN_CASE = "OpenCase"
 # Of the sum of an image, between what is in the scene and what its files say: float32 against float64.
@@ -425,6 +428,56 @@ class Session:
             )
         opened.store_results(results)
         return results
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def show_window(self, top_gy: float, threshold_gy: float) -> None:
+        """The same colors for all dose maps of the open patient, from 0 to ``top_gy``."""
+        if not threshold_gy < top_gy:
+            raise InputError(
+                "colors", f"expected a threshold below {top_gy:g} Gy, got {threshold_gy:g}", "Lower the threshold"
+            )
+        for node in self._dose_nodes().values():
+            show_as_dose(node, top_gy, threshold_gy)
+
+    def _dose_nodes(self) -> dict[tuple[str, str], Any]:
+        opened = self._case()
+        every = {(p, m): opened.dose_node(p, m) for p in ("pre", "post") for m in (LOCAL, KERNEL)}
+        return {key: node for key, node in every.items() if node is not None}
+
+    def draw_isodoses(self, levels_gy: list[float], phase: str, method: str) -> list[float]:
+        """Isodoses of one dose map, as one model a level; those of the other maps are taken away.
+
+        Returns
+        -------
+        list of float
+            Levels that are reached nowhere.
+        """
+        case_id = self._case().stored().case_id
+        nodes = self._dose_nodes()
+        if (phase, method) not in nodes:
+            raise InputError("isodoses", "there is no such dose map", "Compute the doses first")
+        study = patient_study_item(self.scene, case_id)
+        drawn: dict[float, Any] = {}
+        for key, node in nodes.items():
+            levels = levels_gy if key == (phase, method) else []
+            made = write_isodoses(
+                self.scene, read_volume(node), levels, dose_name(*key), owner=case_id, parent_item=study
+            )
+            drawn |= made
+        return [level for level in levels_gy if level not in drawn]
+
+    def tumour_center_ras(self) -> np.ndarray:
+        """Middle of the largest tumour, else of the largest contour, in RAS mm."""
+        node = self._case().contours_node()
+        rows = [row for row in contour_rows(node) if row.volume_ml > 0.0] if node is not None else []
+        if not rows:
+            return np.zeros(3)
+        tumours = [row for row in rows if row.role == TUMOUR]
+        largest = max(tumours or rows, key=lambda row: row.volume_ml)
+        mask = read_segment(node, largest.segment_id)
+        middle = np.argwhere(mask.array).mean(axis=0)[::-1]
+        return (LPS_TO_RAS @ mask.geometry.ijk_to_lps @ np.array([*middle, 1.0]))[:3]
 
     def write(self, folder: Path) -> Steps[Written]:
         """Dose maps, tables, figures and report of the open case into a folder, as ``tarecomet case run`` does.

@@ -230,6 +230,52 @@ class TestWalk(PanelTestCase):
         self.assertNotIn("Checkerboard", names)
         self.assertNotIn("Derived compartments", names)
 
+    def test_chart_and_volumes_follow_a_stroke_while_the_box_is_checked(self):
+        from TARECOMETPanel.walk import wait
+
+        from TARECOMETLib.mrml.contour_tools import replace_mask, with_margin
+        from TARECOMETLib.mrml.segmentations import read_segment
+
+        opened = self.ready()
+        self.ui.computeButton.click()
+        wait(self.panel)
+        self.ui.liveCheck.click()
+        view = self.panel.steps[-1]
+        row = next(row for row in self.panel.steps[1].rows if row.role == "tumour")
+        before = view.live.engine.volume_ml(row.name)
+        node = opened.contours_node()
+        replace_mask(node, row.segment_id, with_margin(read_segment(node, row.segment_id), 6.0))
+        self.assertTrue(view.followTimer.isActive())
+        view.follow()
+        self.assertGreater(view.live.engine.volume_ml(row.name), before)
+        self.ui.liveCheck.click()
+        self.assertIsNone(view.live)
+
+    def test_a_comparison_comes_and_goes_with_the_module(self):
+        import types
+
+        import slicer
+        from TARECOMETPanel.walk import wait
+
+        self.ready()
+        self.ui.computeButton.click()
+        wait(self.panel)
+        logic = slicer.vtkMRMLLayoutLogic()
+        logic.SetMRMLScene(self.scene)
+        self.addCleanup(logic.SetMRMLScene, None)
+        node = logic.GetLayoutNode()
+        node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self.ui.compareButton.click()
+        self.assertIn("without a main window", self.ui.messageLabel.text)
+        manager = types.SimpleNamespace(layoutLogic=lambda: logic)
+        self.panel.layoutNode = lambda: manager.layoutLogic().GetLayoutNode()
+        self.ui.compareButton.click()
+        self.assertEqual(self.ui.messageLabel.text, "")
+        self.assertNotEqual(node.GetViewArrangement(), slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self.assertTrue(self.ui.leaveButton.enabled)
+        self.widget.exit()
+        self.assertEqual(node.GetViewArrangement(), slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+
     def test_the_report_is_written_from_the_scene(self):
         from TARECOMETPanel.walk import wait
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dosimetry.compartments import ROLES
+from ..dosimetry.effect import EffectModel
 from ..dosimetry.parcels import MAXIMUM_CONTOURS
 from ..errors import InputError
 from ..imaging.emission import EmissionFacts, local_time
@@ -145,18 +146,34 @@ def require_shunt(fraction: float, where: str) -> None:
 
 @dataclass(frozen=True)
 class Tissue:
-    """Radiobiological parameters, given by the person: there is no default."""
+    """Radiobiological parameters, given by the person: there is no default.
+
+    Parameters
+    ----------
+    alpha_beta_gy : float
+        Above 0.
+    repair_half_time_h : float
+        At least 0; at 0 BED is the dose.
+    eud_exponent : float or None
+        Exponent of gEUD.
+    alpha_per_gy : float or None
+        Linear coefficient, for EUD by survival and EUBED.
+    """
 
     alpha_beta_gy: float
     repair_half_time_h: float
     eud_exponent: float | None = None
+    alpha_per_gy: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("alpha_beta_gy", "repair_half_time_h"):
-            if not getattr(self, name) > 0.0:
-                raise InputError(
-                    f"tissue.{name}", f"expected above 0, got {getattr(self, name):g}", "Correct the value"
-                )
+        for name in ("alpha_beta_gy", "alpha_per_gy"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise InputError(f"tissue.{name}", f"expected above 0, got {value:g}", "Correct the value")
+        if not self.repair_half_time_h >= 0.0:
+            raise InputError(
+                "tissue.repair_half_time_h", f"expected 0 or more, got {self.repair_half_time_h:g}", "Write it in hours"
+            )
         if self.eud_exponent == 0.0:
             raise InputError("tissue.eud_exponent", "it is 0, for which gEUD is not defined", "Correct the value")
 
@@ -180,7 +197,9 @@ class Settings:
     dose_grid_mm : float
         Wanted edge of a dose voxel; the contours' grid is divided or joined by whole factors to come near.
     tumour_tissue, liver_tissue : Tissue or None
-        For BED and gEUD.
+        For BED, EQD2 and equivalent uniform doses.
+    effects : tuple of EffectModel or None
+        Dose-effect models to evaluate: published ones completed, those fitted by a study, or the person's own.
     """
 
     pre_calibration: str = "relative"
@@ -192,6 +211,7 @@ class Settings:
     dose_grid_mm: float = 2.0
     tumour_tissue: Tissue | None = None
     liver_tissue: Tissue | None = None
+    effects: tuple[EffectModel, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("pre_calibration", "post_calibration"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..imaging.image_files import write_image
 from ..imaging.volume import Volume
+from .biology import bed_map_gy
 from .document import Case, CaseFiles
 from .inputs import Inputs, load_inputs
 from .reporting import write_report
@@ -73,6 +74,9 @@ def write_results(results: CaseResults, inputs: Inputs, out: Path) -> Steps[Writ
                 yield 0.0, f"writing {phase} dose map"
                 name = f"dose-{phase}-{method}.nrrd"
                 write_image(aside / name, Volume(dose_gy, results.ground.parcels.geometry))
+                bed_gy = bed_map_gy(results.case, results.ground, dose_gy, results.constants.half_life_h)
+                if bed_gy is not None:
+                    write_image(aside / f"bed-{phase}-{method}.nrrd", Volume(bed_gy, results.ground.parcels.geometry))
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (aside / "results.json").write_text(text, encoding="utf-8")
         yield from part(write_report(results, document, inputs, aside), 0.1, 1.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dosimetry.activity import ABSOLUTE
+from ..dosimetry.radiobiology import bed_dvh
 from ..imaging.volume import Volume
 from ..report.content import (
     CompartmentDose,
@@ -18,6 +19,7 @@ from ..report.content import (
 )
 from ..report.pdf import write_figures, write_pdf
 from ..report.tables import compartment_rows, dvh_rows, write_compartments_csv, write_dvh_csv
+from .biology import biological_metrics, radiobiology, tissue_of
 from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
 from .inputs import Inputs
 from .phase import LOCAL, Phase
@@ -97,7 +99,9 @@ def _phase(results: CaseResults, name: str, phase: Phase, document: dict[str, An
             method=lung["method"],
             visible_mass_g=lung.get("visible_mass_g"),
         ),
-        compartments=tuple(_compartment(phase, entry) for entry in document["compartments"] if "dose" in entry),
+        compartments=tuple(
+            _compartment(results, phase, entry) for entry in document["compartments"] if "dose" in entry
+        ),
         kernel_energy_fraction=phase.kernel_energy_fraction,
         dose={method: Volume(array, grid) for method, array in phase.dose_gy.items()},
     )
@@ -110,18 +114,24 @@ def quantity(name: str, phase: Phase) -> str:
     return "measured absolute" if phase.calibration == ABSOLUTE else "measured scaled to net × (1 - LSF)"
 
 
-def _compartment(phase: Phase, entry: dict[str, Any]) -> CompartmentDose:
+def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> CompartmentDose:
+    compartment = next(c for c in results.ground.compartments if c.name == entry["name"])
+    tissue = tissue_of(results.case, compartment)
+    half_life_h = results.constants.half_life_h
+    dvhs = phase.dvh[entry["name"]]
     ratio = entry.get("tumour_to_normal", {})
     return CompartmentDose(
         name=entry["name"],
         role=entry["role"],
         mass_g=entry["mass_g"],
         activity_mbq=entry["activity_mbq"],
-        dvh=phase.dvh[entry["name"]],
+        dvh=dvhs,
         multicompartment_gy=entry["multicompartment"]["mean_gy"],
         tumour_to_normal=ratio.get("ratio"),
         normal_reference=ratio.get("reference", ""),
         resolved=entry.get("resolved"),
+        biological={m: biological_metrics(dvh, tissue, half_life_h) for m, dvh in dvhs.items()} if tissue else {},
+        bed_dvh={m: bed_dvh(dvh, radiobiology(tissue), half_life_h) for m, dvh in dvhs.items()} if tissue else {},
     )
 
 

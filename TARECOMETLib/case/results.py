@@ -9,9 +9,9 @@ from ..dosimetry.blur import is_resolved
 from ..dosimetry.compartments import LUNG, TUMOUR, Compartment
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
 from ..dosimetry.dvh import Dvh
-from ..dosimetry.radiobiology import Radiobiology, generalized_eud_gy, mean_bed_gy
 from ..physics.nuclides import ConstantsSet
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
+from .biology import biological_metrics, effects_of, radiobiology_document, tissue_of
 from .document import SCHEMA_VERSION, Tissue
 from .findings import Finding
 from .lung import lung_report
@@ -45,6 +45,9 @@ def results_document(results: CaseResults) -> dict[str, Any]:
         document["densities_g_ml"]["lung_mean_by_ct"] = results.ground.lung_density_g_ml
     for name, phase in results.phases.items():
         document[name] = _phase_document(results, phase, results.findings.get(name, []))
+    biology = radiobiology_document(case)
+    if biology:
+        document["radiobiology"] = biology
     document["warnings"] = [finding_document(f) for f in results.findings.get("case", [])]
     document["provenance"] = provenance(case)
     return document
@@ -114,14 +117,6 @@ def _phase_document(results: CaseResults, phase: Phase, findings: list[Finding])
     }
 
 
-def _tissue(results: CaseResults, compartment: Compartment) -> Tissue | None:
-    """Radiobiological parameters that fit a compartment, where the case gives them."""
-    tumours = results.case.contours_of(TUMOUR)
-    settings = results.case.settings
-    of_tumour = compartment.role == TUMOUR or (bool(tumours) and compartment.any_of == tuple(tumours))
-    return settings.tumour_tissue if of_tumour else settings.liver_tissue
-
-
 def _compartment_document(results: CaseResults, phase: Phase, compartment: Compartment) -> dict[str, Any]:
     case, ground, name = results.case, results.ground, compartment.name
     dvhs = phase.dvh[name]
@@ -145,10 +140,13 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
             # Counts are shared out inside the territories alone: the map says nothing of the lungs.
             del document["activity_mbq"], document["share_of_injected"]
             return document
-    tissue = _tissue(results, compartment)
-    document["dose"] = {
-        method: dose_metrics(dvh, tissue, results.constants.half_life_h) for method, dvh in dvhs.items()
-    }
+    tissue = tissue_of(case, compartment)
+    half_life_h = results.constants.half_life_h
+    document["dose"] = {method: dose_metrics(dvh, tissue, half_life_h) for method, dvh in dvhs.items()}
+    for method, dvh in dvhs.items():
+        effects = effects_of(case, compartment, dvh, half_life_h)
+        if effects:
+            document["dose"][method]["effects"] = effects
     activity = phase.multicompartment_mbq[name]
     document["multicompartment"] = {
         "activity_mbq": activity,
@@ -173,8 +171,5 @@ def dose_metrics(dvh: Dvh, tissue: Tissue | None, half_life_h: float) -> dict[st
         "v_ml": {str(x): dvh.volume_at_dose_ml(x) for x in VOLUME_AT_DOSE_GY},
     }
     if tissue is not None:
-        metrics["bed_gy"] = mean_bed_gy(dvh, Radiobiology(tissue.alpha_beta_gy, tissue.repair_half_time_h), half_life_h)
-        if tissue.eud_exponent is not None:
-            metrics["eud_gy"] = generalized_eud_gy(dvh, tissue.eud_exponent)
-            metrics["eud_exponent"] = tissue.eud_exponent
+        metrics |= biological_metrics(dvh, tissue, half_life_h)
     return metrics

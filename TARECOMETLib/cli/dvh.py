@@ -19,8 +19,17 @@ def dvh(
     ),
     dx_percent: list[float] = typer.Option([2, 50, 70, 95, 98], "--dx", help="Volumes x of D_x, in per cent."),
     vx_gy: list[float] = typer.Option([50, 100, 150, 200], "--vx", help="Doses x of V_x, in Gy."),
-    alpha_beta_gy: float | None = typer.Option(None, "--alpha-beta-gy", help="For BED; no default."),
-    repair_half_time_h: float | None = typer.Option(None, "--repair-half-time-h", help="For BED; no default."),
+    bed: tuple[float, float] | None = typer.Option(
+        None,
+        "--bed",
+        metavar="ALPHA_BETA_GY REPAIR_HALF_TIME_H",
+        help="BED and EQD2; with --out the curves' axis is BED too. No default.",
+    ),
+    alpha_beta_gy: float | None = typer.Option(None, "--alpha-beta-gy", help="The first number of --bed."),
+    repair_half_time_h: float | None = typer.Option(None, "--repair-half-time-h", help="The second number of --bed."),
+    alpha_per_gy: float | None = typer.Option(
+        None, "--alpha-per-gy", help="Linear coefficient for EUD by survival and EUBED, which need --bed; no default."
+    ),
     eud_exponent: float | None = typer.Option(None, "--eud-exponent", help="Exponent a of gEUD; no default."),
     constants: str = typer.Option("MIRD 49.67", "--constants", help="Constants set; its half-life enters BED."),
     out: Path | None = typer.Option(None, "--out", help="Write the cumulative curves as CSV."),
@@ -33,11 +42,17 @@ def dvh(
     from ..imaging.inspect import require_finite_image
     from ..physics.nuclides import constants_set
 
+    if bed is not None:
+        if alpha_beta_gy is not None or repair_half_time_h is not None:
+            raise InputError("--bed", "its numbers are given twice", "Leave out --alpha-beta-gy, --repair-half-time-h")
+        alpha_beta_gy, repair_half_time_h = bed
     if (alpha_beta_gy is None) != (repair_half_time_h is None):
         raise InputError("BED", "one of alpha/beta and repair half-time is missing", "Give both options or neither")
     tissue = None
     if alpha_beta_gy is not None and repair_half_time_h is not None:
         tissue = Radiobiology(alpha_beta_gy, repair_half_time_h)
+    if alpha_per_gy is not None and tissue is None:
+        raise InputError("--alpha-per-gy", "α/β and repair half-time are missing", "Add --bed with both")
     for value in dx_percent:
         if not 0.0 <= value <= 100.0:
             raise InputError("--dx", f"expected 0 to 100 %, got {value:g}", "Give a share of the volume")
@@ -49,24 +64,30 @@ def dvh(
         for name, contour in read_contours(path):
             metrics, histogram = _contour_metrics(name, contour, volume, dx_percent, vx_gy)
             if tissue is not None:
-                metrics |= _bed(histogram, tissue, half_life_h)
+                metrics |= _bed(histogram, tissue, half_life_h, alpha_per_gy, dx_percent)
             if eud_exponent is not None:
                 from ..dosimetry.radiobiology import generalized_eud_gy
 
                 metrics |= {"eud_gy": generalized_eud_gy(histogram, eud_exponent), "eud_exponent": eud_exponent}
             rows.append(metrics)
-            curves.append((name, *histogram.curve()))
+            curves.append((name, *histogram.curve(), tissue))
     if out is not None:
-        _write_curves(out, curves)
+        _write_curves(out, curves, half_life_h)
     if as_json:
         print_json({"dose": str(dose), "contours": rows})
         return
     columns = ["contour", "mL", "mean Gy", "SD Gy", *(f"D{x:g} Gy" for x in dx_percent), *(f"V{x:g} %" for x in vx_gy)]
-    extra = [key for key in ("bed_gy", "eud_gy") if rows and key in rows[0]]
+    titles = {
+        "bed_gy": "BED Gy",
+        "eqd2_gy": "EQD2 Gy",
+        "survival_eud_gy": f"EUD(α {alpha_per_gy:g}) Gy" if alpha_per_gy else "EUD",
+        "eubed_gy": f"EUBED(α {alpha_per_gy:g}) Gy" if alpha_per_gy else "EUBED",
+        "eud_gy": f"gEUD({eud_exponent:g}) Gy" if eud_exponent else "gEUD",
+    }
+    extra = [key for key in titles if rows and key in rows[0]]
     print_table(
         "",
-        columns
-        + [{"bed_gy": "BED Gy", "eud_gy": f"gEUD({eud_exponent:g}) Gy" if eud_exponent else "gEUD"}[k] for k in extra],
+        columns + [titles[key] for key in extra],
         [
             [
                 row["name"],
@@ -85,14 +106,27 @@ def dvh(
             typer.echo(f"{row['name']}: {warning}")
 
 
-def _bed(histogram: Any, tissue: Any, half_life_h: float) -> dict[str, float]:
-    from ..dosimetry.radiobiology import mean_bed_gy
+def _bed(
+    histogram: Any, tissue: Any, half_life_h: float, alpha_per_gy: float | None, dx_percent: list[float]
+) -> dict[str, Any]:
+    from ..dosimetry.radiobiology import bed_dvh, eqd2_gy, mean_bed_gy, survival_eud_gy, uniform_bed_gy
 
-    return {
-        "bed_gy": mean_bed_gy(histogram, tissue, half_life_h),
+    bed = mean_bed_gy(histogram, tissue, half_life_h)
+    in_bed = bed_dvh(histogram, tissue, half_life_h)
+    metrics: dict[str, Any] = {
+        "bed_gy": bed,
+        "eqd2_gy": float(eqd2_gy(bed, tissue.alpha_beta_gy)),
+        "bed_d_gy": {f"{x:g}": in_bed.dose_to_volume_gy(x) for x in dx_percent},
         "alpha_beta_gy": tissue.alpha_beta_gy,
         "repair_half_time_h": tissue.repair_half_time_h,
     }
+    if alpha_per_gy is not None:
+        metrics |= {
+            "survival_eud_gy": survival_eud_gy(histogram, alpha_per_gy, tissue, half_life_h),
+            "eubed_gy": uniform_bed_gy(histogram, alpha_per_gy, tissue, half_life_h),
+            "alpha_per_gy": alpha_per_gy,
+        }
+    return metrics
 
 
 def _contour_metrics(
@@ -142,16 +176,19 @@ def _contour_metrics(
     return metrics, histogram
 
 
-def _write_curves(out: Path, curves: list[tuple[str, Any, Any]]) -> None:
-    """Tidy CSV of cumulative curves."""
+def _write_curves(out: Path, curves: list[tuple[str, Any, Any, Any]], half_life_h: float) -> None:
+    """Tidy CSV of cumulative curves; the BED of each dose beside it where a tissue is given."""
     import csv
     import io
 
+    from ..dosimetry.radiobiology import bed_gy
     from ..files import write_whole
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["contour", "dose_gy", "volume_percent"])
-    for name, dose_gy, percent in curves:
-        writer.writerows([name, f"{x:.6g}", f"{y:.6g}"] for x, y in zip(dose_gy, percent, strict=True))
+    in_bed = any(tissue is not None for *_, tissue in curves)
+    writer.writerow(["contour", "dose_gy", "volume_percent", *(["bed_gy"] if in_bed else [])])
+    for name, dose_gy, percent, tissue in curves:
+        columns = [dose_gy, percent, *([bed_gy(dose_gy, tissue, half_life_h)] if in_bed else [])]
+        writer.writerows([name, *(f"{value:.6g}" for value in row)] for row in zip(*columns, strict=True))
     write_whole(out, text.getvalue())

@@ -74,6 +74,10 @@ class CompartmentDose:
         The compartment that ratio refers to.
     resolved : bool or None
         False where it is smaller than the image resolves; None where that is not known.
+    biological : dict
+        Method to BED, EQD2 and equivalent uniform doses with their parameters; empty where no tissue is given.
+    bed_dvh : dict
+        Method to histogram of voxel BED.
     """
 
     name: str
@@ -85,6 +89,8 @@ class CompartmentDose:
     tumour_to_normal: float | None = None
     normal_reference: str = ""
     resolved: bool | None = None
+    biological: dict[str, dict[str, float]] = field(default_factory=dict)
+    bed_dvh: dict[str, Dvh] = field(default_factory=dict)
 
     @property
     def volume_ml(self) -> float:

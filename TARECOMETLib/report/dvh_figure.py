@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ _FAINT = (0.87, 0.88, 0.90)
 _TAIL_PERCENT = 0.5
 
 
-def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KERNEL, *, stale: bool = False) -> None:
+def write_dvh_figure(
+    path: Path, phases: Sequence[PhaseReport], method: str = KERNEL, *, stale: bool = False, in_bed: bool = False
+) -> None:
     """Write the DVHs of tumours and of normal tissues as PNG.
 
     Parameters
@@ -43,9 +46,13 @@ def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KE
         ``"local"`` or ``"kernel"``.
     stale : bool
         Print across the picture that the results are out of date.
+    in_bed : bool
+        Histograms of voxel BED in place of dose, of those compartments whose tissue is given.
     """
     from matplotlib.figure import Figure
 
+    if in_bed:
+        phases = [_in_bed(phase) for phase in phases]
     panels = [
         (title, *panel_names(phases, is_tumour, method))
         for title, is_tumour in (("Tumours", True), ("Normal tissues", False))
@@ -55,6 +62,8 @@ def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KE
     for (title, names, left_out), left in zip(panels, (0.068, 0.568), strict=True):
         axes = figure.add_axes((left, 1.0 - (_ABOVE_IN + _PLOT_IN) / height_in, 0.425, _PLOT_IN / height_in))
         _draw(axes, phases, names, method)
+        if in_bed:
+            axes.set_xlabel("BED (Gy)", fontsize=7.2, color=_INK, family=FAMILY, labelpad=2.5)
         heading = f"{title}, {METHOD_TITLES[method]}"
         axes.set_title(heading, fontsize=8.0, fontweight="bold", color=_INK, loc="left", family=FAMILY, pad=5.0)
         _legend(axes, names, left_out, [phase.phase for phase in phases])
@@ -63,6 +72,12 @@ def write_dvh_figure(path: Path, phases: Sequence[PhaseReport], method: str = KE
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
+
+
+def _in_bed(phase: PhaseReport) -> PhaseReport:
+    """The phase with histograms of BED, without compartments that have none."""
+    kept = [replace(entry, dvh=entry.bed_dvh) for entry in phase.compartments if entry.bed_dvh]
+    return replace(phase, compartments=tuple(kept))
 
 
 def panel_names(phases: Sequence[PhaseReport], is_tumour: bool, method: str) -> tuple[list[str], int]:

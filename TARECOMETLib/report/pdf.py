@@ -33,7 +33,7 @@ class PictureEntry:
 
 
 def write_figures(content: ReportContent, folder: Path) -> tuple[PictureEntry, ...]:
-    """Write ``overlay.png`` and ``dvh.png`` into a folder, those that the content has anything for."""
+    """Write ``overlay.png``, ``dvh.png`` and ``dvh-bed.png`` into a folder, those the content has anything for."""
     entries = []
     method = content.figure_method
     rows = [
@@ -54,6 +54,9 @@ def write_figures(content: ReportContent, folder: Path) -> tuple[PictureEntry, .
     if any(method in entry.dvh for phase in content.phases for entry in phase.compartments):
         path = folder / "dvh.png"
         write_dvh_figure(path, content.phases, method, stale=stale)
+        if any(method in entry.bed_dvh for phase in content.phases for entry in phase.compartments):
+            # Beside the report, whose pages are few; the tables hold its figures.
+            write_dvh_figure(folder / "dvh-bed.png", content.phases, method, stale=stale, in_bed=True)
         entries.append(PictureEntry("Cumulative dose-volume histograms", path))
     return tuple(entries)
 

@@ -146,6 +146,8 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
             # The ratio is one of local mean doses.
             **(ratio if method == "local" else {}),
             "resolved": entry.resolved,
+            # Only there where a tissue is given: columns of their own.
+            **entry.biological.get(method, {}),
         }
     if entry.multicompartment_gy is not None:
         activity = {"volume_ml": entry.volume_ml, "mass_g": entry.mass_g}

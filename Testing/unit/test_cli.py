@@ -155,6 +155,28 @@ class TestDvh(CommandTestCase):
             self.assertAlmostEqual(value, 120.0, places=6)
         self.assertEqual(len(entry["warnings"]), 1)
 
+    def test_bed_stands_beside_the_dose_in_figures_and_curves(self):
+        dose = self.image("uniform.nrrd", np.full((6, 6, 6), 100.0, dtype=np.float32))
+        lesion = self.image("lesion.nrrd", np.ones((6, 6, 6), dtype=np.uint8))
+        words = ("dvh", dose, lesion, "--bed", 10, 1.5, "--alpha-per-gy", 0.05, "--constants", "MIRD 49.67")
+        code, out, err = run(*words, "--json", "--out", self.folder / "curves.csv")
+        self.assertEqual(code, 0, err)
+        metrics = json.loads(out)["contours"][0]
+        # 100 (1 + 100 * 1.5 / ((1.5 + 64.2) * 10)) by hand; a uniform dose is its own equivalent.
+        bed = 100.0 + 15000.0 / 657.0
+        for key, expected in (
+            ("bed_gy", bed),
+            ("eqd2_gy", bed / 1.2),
+            ("eubed_gy", bed),
+            ("survival_eud_gy", 100.0),
+        ):
+            self.assertAlmostEqual(metrics[key], expected, delta=1e-9)
+        self.assertAlmostEqual(metrics["bed_d_gy"]["95"], bed, delta=1e-9)
+        rows = list(csv.DictReader((self.folder / "curves.csv").read_text().splitlines()))
+        self.assertAlmostEqual(float(rows[-1]["bed_gy"]), bed, delta=1e-3)
+        code, out, _ = run(*words)
+        self.assertIn("EQD2 Gy", out)
+
     def test_bed_and_eud_are_given_when_their_parameters_are(self):
         dose = self.image("dose.nrrd", np.full((4, 4, 4), 100.0))
         contour = self.image("t.nrrd", np.ones((4, 4, 4), np.uint8))
@@ -175,6 +197,10 @@ class TestDvh(CommandTestCase):
         self.assertAlmostEqual(entry["bed_gy"], 122.87, delta=0.005)  # FACTS 4.2: 64.1 h, alpha/beta 10, 1.5 h
         self.assertAlmostEqual(entry["eud_gy"], 100.0, places=9)
         self.assert_refused(["dvh", dose, contour, "--alpha-beta-gy", 10], "BED")
+        self.assert_refused(["dvh", dose, contour, "--bed", 0, 1.5], "alpha/beta", "more than 0")
+        self.assert_refused(["dvh", dose, contour, "--bed", 10, 1.5, "--alpha-beta-gy", 10], "twice")
+        self.assert_refused(["dvh", dose, contour, "--alpha-per-gy", 0.1], "--bed")
+        self.assert_refused(["dvh", dose, contour, "--bed", 10, 1.5, "--alpha-per-gy", 0], "alpha")
 
     def test_contours_that_are_empty_or_elsewhere_are_refused(self):
         dose = self.image("dose.nrrd", np.full((6, 6, 6), 50.0))

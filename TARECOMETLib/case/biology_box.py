@@ -88,11 +88,17 @@ def with_tissue(
         Where one of the two is missing, or a number has no meaning.
     """
     if alpha_beta_gy is None and repair_half_time_h is None:
-        return replace(case, settings=replace(case.settings, **{which: None}))
+        return _with(case, which, None)
     if alpha_beta_gy is None or repair_half_time_h is None:
         raise InputError(which.replace("_", " "), "one of α/β and repair half-time is missing", "Give both or neither")
     tissue = Tissue(alpha_beta_gy, repair_half_time_h, eud_exponent, alpha_per_gy)
-    return replace(case, settings=replace(case.settings, **{which: tissue}))
+    return _with(case, which, tissue)
+
+
+def _with(case: Case, which: str, tissue: Tissue | None) -> Case:
+    if which == TUMOUR_TISSUE:
+        return replace(case, settings=replace(case.settings, tumour_tissue=tissue))
+    return replace(case, settings=replace(case.settings, liver_tissue=tissue))
 
 
 def with_effect(case: Case, model: EffectModel) -> Case:

@@ -87,7 +87,7 @@ def dvh(
     extra = [key for key in titles if rows and key in rows[0]]
     print_table(
         "",
-        columns + [titles[key] for key in extra],
+        columns,
         [
             [
                 row["name"],
@@ -96,11 +96,13 @@ def dvh(
                 f"{row['sd_gy']:.1f}",
                 *(f"{value:.1f}" for value in row["d_gy"].values()),
                 *(f"{value:.1f}" for value in row["v_percent"].values()),
-                *(f"{row[key]:.1f}" for key in extra),
             ]
             for row in rows
         ],
     )
+    if extra:
+        lines = [[row["name"], *(f"{row[key]:.1f}" for key in extra)] for row in rows]
+        print_table("", ["contour", *(titles[key] for key in extra)], lines)
     for row in rows:
         for warning in row["warnings"]:
             typer.echo(f"{row['name']}: {warning}")

@@ -1,0 +1,165 @@
+"""``tarecomet study``: a study of many patients in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from .output import print_json, print_table
+
+app = typer.Typer(help="A study of many patients in one file.", no_args_is_help=True, rich_markup_mode=None)
+_WHO = typer.Option("", "--who", help="Name for the audit trail; the account's name by default.")
+_JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
+_STUDY = typer.Argument(..., help="Study file.")
+_MOST_SHOWN = 20
+
+
+@app.command()
+def init(study: Path = typer.Argument(..., help="Study file to make."), who: str = _WHO, as_json: bool = _JSON) -> None:
+    """Make an empty study file."""
+    from ..study.database import create_study
+    from ..study.schema import SCHEMA_VERSION
+
+    with create_study(study, who):
+        pass
+    if as_json:
+        print_json({"study": str(study), "schema_version": SCHEMA_VERSION})
+    else:
+        typer.echo(f"{study}: made. Next: `tarecomet study import {study} patients.csv lesions.csv`")
+
+
+@app.command("import")
+def import_(
+    study: Path = _STUDY,
+    files: list[Path] = typer.Argument(..., help="CSV, TSV or REDCap exports; patients and lesions together."),
+    mapping: Path | None = typer.Option(None, "--mapping", help="A saved and edited mapping, for a single file."),
+    date_order: str = typer.Option(
+        "", "--date-order", help="iso, day-first or month-first, where dates leave it open."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Propose, save and validate; import nothing."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Let the files change values in the study."),
+    skip_bad_rows: bool = typer.Option(False, "--skip-bad-rows", help="Leave out rows with a problem."),
+    who: str = _WHO,
+    as_json: bool = _JSON,
+) -> None:
+    """Import tables: the meaning of the columns is proposed from their names, shown, and saved beside the study."""
+    from ..errors import InputError
+    from ..files import write_whole
+    from ..study.database import open_study
+    from ..study.dates import ORDERS
+    from ..study.importing import ImportProblems, read_file, write_plans
+    from ..study.mapping import read_mapping
+
+    if date_order not in ("", *ORDERS):
+        raise InputError("--date-order", f'there is no "{date_order}"', f"Choose one of {', '.join(ORDERS)}")
+    if mapping is not None and len(files) > 1:
+        raise InputError("--mapping", f"expected one file, got {len(files)}", "Import the files one by one")
+    with open_study(study, who) as database:
+        chosen = read_mapping(mapping) if mapping is not None else None
+        plans = [read_file(file, chosen, date_order) for file in files]
+        for plan in plans:
+            if mapping is None:
+                write_whole(_mapping_path(study, plan.table.path), plan.mapping.as_json())
+        problems = [problem for plan in plans for problem in plan.problems]
+        document: dict[str, Any] = {
+            "files": [
+                {
+                    "file": str(plan.table.path),
+                    "sha256": plan.table.sha256,
+                    "mapping_file": str(mapping or _mapping_path(study, plan.table.path)),
+                    "date_order": plan.mapping.date_order,
+                    "mapping": {
+                        **{column: role for role, column in plan.mapping.roles.items()},
+                        **{column: target.words() for column, target in plan.mapping.columns.items()},
+                    },
+                    "ignored": list(plan.mapping.ignored),
+                    "lines": len(plan.table.rows),
+                }
+                for plan in plans
+            ],
+            "problems": [problem.sentence() for problem in problems],
+        }
+        if not as_json:
+            for entry in document["files"]:
+                rows = [[column, words] for column, words in entry["mapping"].items()]
+                print_table(f"{entry['file']}: {entry['lines']} lines", ["column", "becomes"], rows)
+                if entry["ignored"]:
+                    typer.echo(f"not imported: {', '.join(entry['ignored'])}")
+                typer.echo(f"mapping: {entry['mapping_file']}")
+            for problem in problems[:_MOST_SHOWN]:
+                typer.echo(f"problem: {problem.sentence()}", err=not skip_bad_rows and not dry_run)
+        if dry_run:
+            if as_json:
+                print_json(document)
+            return
+        try:
+            done = write_plans(database, plans, overwrite=overwrite, skip_bad_rows=skip_bad_rows)
+        except ImportProblems as error:
+            if as_json:
+                print_json(
+                    {
+                        "error": {
+                            "where": error.where,
+                            "problem": error.problem,
+                            "mend": error.mend,
+                            "code": error.code,
+                        },
+                        "problems": [p.sentence() for p in error.problems],
+                    }
+                )
+                typer.echo(f"tarecomet: {' '.join(str(error).split())}", err=True)
+                raise typer.Exit(2) from None
+            raise
+        document |= {"rows": done.rows, "changes": done.changes, "left_out": [p.sentence() for p in done.left_out]}
+        document["patients"] = database.count("patients")
+        document["data_sha256"] = database.content_sha256()
+    if as_json:
+        print_json(document)
+    else:
+        left_out = len({(p.file, p.line) for p in done.left_out})
+        typer.echo(
+            f"{study}: {done.changes} changes, {document['patients']} patients"
+            + (f"; {left_out} lines left out" if left_out else "")
+        )
+
+
+def _mapping_path(study: Path, file: Path) -> Path:
+    return study.with_name(f"{study.stem}.{file.name}.mapping.json")
+
+
+@app.command()
+def check(study: Path = _STUDY, as_json: bool = _JSON) -> None:
+    """Everything wrong or doubtful in the study, worst first, each with its mend."""
+    from dataclasses import asdict
+
+    from ..study.consistency import BLOCK, inconsistencies
+    from ..study.database import open_study
+    from ..study.schema import TABLES
+
+    with open_study(study) as database:
+        damaged = database.integrity_problems()
+        found = inconsistencies(database)
+        counts = {table: database.count(table) for table in TABLES}
+        digest = database.content_sha256()
+    if as_json:
+        print_json(
+            {
+                "study": str(study),
+                "rows": counts,
+                "data_sha256": digest,
+                "damage": damaged,
+                "findings": [asdict(f) for f in found],
+            }
+        )
+    else:
+        print_table(str(study), ["table", "rows"], [[name, str(n)] for name, n in counts.items()])
+        for line in damaged:
+            typer.echo(f"block: {line}")
+        for finding in found:
+            typer.echo(f"{finding.severity}: {finding.sentence()}")
+        if not found and not damaged:
+            typer.echo("nothing found")
+    if damaged or any(f.severity == BLOCK for f in found):
+        raise typer.Exit(2)

@@ -1,0 +1,1 @@
+"""The study: from many patients to effective and safe dose."""

@@ -1,0 +1,1 @@
+"""From goals to a vial: prescription models, feasible window, optimum, calendar."""

@@ -10,6 +10,7 @@ from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR
 from ..errors import InputError
 from ..imaging.emission import COUNTS, concentration_factor, hours_between, require_nuclide_half_life
+from ..imaging.header_remarks import HEADER_REMARKS
 from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
 from .document import MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
@@ -157,6 +158,9 @@ def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
                 raise InputError(role, "its units are not known", f'Write "{COUNTS}" or "Bq/mL"', "units")
         except InputError as error:
             found.append(from_error(error))
+        for code in (facts.remarks or ()) if facts is not None else ():
+            severity, message, mend = HEADER_REMARKS.get(code, (NOTE, f"its header is odd: {code}", ""))
+            found.append(Finding(severity, code, role, message, mend))
         if role == MAA_SPECT and facts is not None and facts.radionuclide not in (None, "Tc-99m"):
             found.append(
                 Finding(

@@ -13,7 +13,8 @@ from ..dosimetry.activity import ABSOLUTE, RELATIVE
 from ..dosimetry.compartments import LIVER, OTHER, TERRITORY
 from ..errors import InputError
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
-from ..imaging.emission import COUNTS, EmissionFacts, emission_facts
+from ..imaging.emission import COUNTS, EmissionFacts
+from ..imaging.emission_header import emission_facts
 from ..imaging.image_files import image_stem, is_image_file, read_contours, read_image
 from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume

@@ -18,7 +18,7 @@ from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq, kernel_dose_gy, loc
 from ..dosimetry.dvh import Dvh, make_dvh
 from ..dosimetry.parcels import Parcels, divide
 from ..errors import InputError
-from ..imaging.emission import concentration_factor, hours_between
+from ..imaging.emission import concentration_factor, hours_between, slice_factors
 from ..imaging.registration import Registration
 from ..imaging.sitk_images import resample
 from ..imaging.volume import Volume
@@ -163,7 +163,10 @@ def compute_phase(
         factor = concentration_factor(facts, constants.half_life_h, role) / BQ_PER_MBQ
     else:
         factor = 1.0 / image.geometry.voxel_volume_ml
-    density = Volume(image.array.astype(np.float32) * np.float32(factor), image.geometry)
+    values = image.array.astype(np.float32) * np.float32(factor)
+    if facts is not None and facts.slice_delay_s is not None:
+        values *= slice_factors(facts, constants.half_life_h, len(values), role).astype(np.float32)
+    density = Volume(values, image.geometry)
     carried = resample(density, ground.parcels.geometry, registration.matrix_lps, cubic=True, outside=0.0)
     values = carried.array
     if calibration != ABSOLUTE and not (image.array < 0).any():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..imaging.dicom_series import DicomSeries
-from ..imaging.emission import emission_facts
+from ..imaging.emission_header import emission_facts
 from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT
 
 _TUMOUR_WORDS = {

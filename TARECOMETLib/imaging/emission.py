@@ -5,24 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..physics.nuclides import nuclides
 from ..units import BQ_PER_MBQ, SECONDS_PER_HOUR
-from .dicom_time import administration_datetime, join_date_time, parse_datetime
+from .suv import SUV_UNITS, suv_normalizer
 
 BECQUEREL_PER_ML = "Bq/mL"
 COUNTS = "counts"
-SUV_BODY_WEIGHT = "SUVbw (g/mL)"
-
-# (0054,1001) Units, PS3.3 C.8.9.1.1.3.
-_UNITS = {"BQML": BECQUEREL_PER_ML, "CNTS": COUNTS, "GML": SUV_BODY_WEIGHT, "PROPCNTS": COUNTS}
-# SNOMED CT and its older SRT codes; the last of each is wrong but found in the wild.
-_TECHNETIUM_CODES = ("72454006", "C-163A8", "72454001")
-_YTTRIUM_CODES = ("14691008", "C-145A4", "14691005")
 
 
 @dataclass(frozen=True)
@@ -32,7 +24,7 @@ class EmissionFacts:
     Parameters
     ----------
     units : str or None
-        ``"Bq/mL"``, ``"counts"``, ``"SUVbw (g/mL)"`` or the header's own word.
+        ``"Bq/mL"``, ``"counts"``, one of ``SUV_UNITS`` or the header's own word.
     decay_correction : str or None
         START (values are those at scan start), ADMIN (at administration) or NONE.
     scan_start, administration_time : str or None
@@ -42,8 +34,19 @@ class EmissionFacts:
     frame_duration_s : float or None
     radionuclide : str or None
         ``"Y-90"``, ``"Tc-99m"`` or the header's words.
-    administered_mbq, patient_weight_kg : float or None
+    administered_mbq, patient_weight_kg, patient_height_m : float or None
         Needed for SUV only.
+    patient_sex : str or None
+        M or F; needed for SUV by lean body mass only.
+    scale : float or None
+        Factor from the stored values to ``units`` that a vendor keeps in private attributes.
+    positron_fraction : float or None
+        Branching ratio that the scanner divided by.
+    slice_delay_s : tuple of float or None
+        Seconds from ``scan_start`` to each slice's own frame, in the order of the volume's slices; only where
+        nothing is decay-corrected and the frames began at different times.
+    remarks : tuple of str or None
+        Codes of what was odd in the header; ``header_remarks`` puts them into words.
     """
 
     units: str | None = None
@@ -55,12 +58,26 @@ class EmissionFacts:
     radionuclide: str | None = None
     administered_mbq: float | None = None
     patient_weight_kg: float | None = None
+    patient_height_m: float | None = None
+    patient_sex: str | None = None
+    scale: float | None = None
+    positron_fraction: float | None = None
+    slice_delay_s: tuple[float, ...] | None = None
+    remarks: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scan_start", "administration_time"):
             if getattr(self, name) is not None:
                 local_time(getattr(self, name), "emission", name)
-        for name in ("half_life_h", "frame_duration_s", "administered_mbq", "patient_weight_kg"):
+        for name in (
+            "half_life_h",
+            "frame_duration_s",
+            "administered_mbq",
+            "patient_weight_kg",
+            "patient_height_m",
+            "scale",
+            "positron_fraction",
+        ):
             value = getattr(self, name)
             if value is not None and not (value > 0.0 and math.isfinite(value)):
                 raise InputError(
@@ -83,82 +100,6 @@ def local_time(text: str, where: str, field: str = "time") -> datetime:
     if len(text.strip()) <= len("2026-03-10"):
         raise InputError(where, f'its {field} "{text}" has no time of day', "Write it as 2026-03-10T11:20:00", "time")
     return time
-
-
-def _float(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _positive(value: Any) -> float | None:
-    number = _float(value)
-    return number if number is not None and number > 0.0 else None
-
-
-def _radionuclide(header: Any, item: Any) -> str | None:
-    codes = item.get("RadionuclideCodeSequence") or []
-    code = str(codes[0].get("CodeValue", "")) if len(codes) else ""
-    meaning = str(codes[0].get("CodeMeaning", "")) if len(codes) else ""
-    words = " ".join(
-        (meaning, str(item.get("Radiopharmaceutical", "")), str(header.get("SeriesDescription", "")))
-    ).lower()
-    half_life_h = (_float(item.get("RadionuclideHalfLife")) or 0.0) / SECONDS_PER_HOUR
-    if code in _YTTRIUM_CODES or "yttrium" in meaning.lower() or "90y" in words or "y90" in words or "y-90" in words:
-        return "Y-90"
-    if code in _TECHNETIUM_CODES or "technetium" in words or "99m" in words or "maa" in words:
-        return "Tc-99m"
-    if 5.9 < half_life_h < 6.1:
-        return "Tc-99m"
-    low, high = nuclides()["Y-90"].header_half_life_range_h
-    if low <= half_life_h <= high:
-        return "Y-90"
-    return meaning or None
-
-
-def emission_facts(headers: list[Any]) -> EmissionFacts:
-    """Read the facts from a PET or NM series' headers (one per slice or one multi-frame).
-
-    The scan start is the series' time unless that was written after the first acquisition, as reprocessing
-    does; then it is the earliest acquisition (QIBA FDG-PET profile's rule for START).
-    """
-    header = headers[0]
-    acquired = [
-        join_date_time(h.get("AcquisitionDate"), h.get("AcquisitionTime"))
-        or parse_datetime(h.get("AcquisitionDateTime"))
-        for h in headers
-    ]
-    earliest = min((time for time in acquired if time is not None), default=None)
-    series = join_date_time(header.get("SeriesDate"), header.get("SeriesTime"))
-    known = [time for time in (series, earliest) if time is not None]
-    scan_start = min(known) if known else None
-    items = header.get("RadiopharmaceuticalInformationSequence") or []
-    item = items[0] if len(items) else {}
-    half_life_s = _positive(item.get("RadionuclideHalfLife"))
-    duration_ms = _positive(header.get("ActualFrameDuration"))
-    administered_at = administration_datetime(item, scan_start)
-    total_dose = _positive(item.get("RadionuclideTotalDose"))
-    units = str(header.get("Units", "") or "").strip().upper()
-    if not units and header.get("Modality") == "NM":
-        units = "CNTS"  # the NM module has no Units attribute; its pixels are counts
-    if units == "GML" and str(header.get("SUVType", "BW") or "BW").upper() != "BW":
-        units = f"SUV{str(header.SUVType).lower()}"
-    correction = str(header.get("DecayCorrection", "") or "").strip().upper()
-    return EmissionFacts(
-        units=_UNITS.get(units, units or None),
-        decay_correction=correction or None,
-        scan_start=scan_start.isoformat() if scan_start else None,
-        administration_time=administered_at.isoformat() if administered_at else None,
-        half_life_h=half_life_s / SECONDS_PER_HOUR if half_life_s else None,
-        frame_duration_s=duration_ms / 1000.0 if duration_ms else None,
-        radionuclide=_radionuclide(header, item),
-        administered_mbq=(total_dose / BQ_PER_MBQ if header.get("Modality") == "PT" else total_dose)
-        if total_dose
-        else None,
-        patient_weight_kg=_positive(header.get("PatientWeight")),
-    )
 
 
 def _time(text: str | None, where: str, field: str) -> datetime:
@@ -207,7 +148,7 @@ def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -
     """Factor from stored values to Bq/mL at scan start.
 
     START leaves values as they are. ADMIN is undone with the header's own half-life. NONE holds the mean over
-    the frame, which is brought back to its start: λΔ / (1 - exp(-λΔ)).
+    the frame, which is brought back to its start: λΔ / (1 - exp(-λΔ)). SUV is undone by dose and body size.
 
     Parameters
     ----------
@@ -222,7 +163,7 @@ def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -
     InputError
         Where units or times do not allow a unique answer.
     """
-    if facts.units == COUNTS or facts.units is None or facts.units not in (BECQUEREL_PER_ML, SUV_BODY_WEIGHT):
+    if facts.units != BECQUEREL_PER_ML and facts.units not in SUV_UNITS:
         raise InputError(
             where,
             f"its units are {facts.units or 'not stated'}, expected Bq/mL, and its tags do not allow a conversion",
@@ -230,29 +171,11 @@ def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -
             "units",
         )
     scan = _time(facts.scan_start, where, "scan_start")
-    used_half_life_h = facts.half_life_h or half_life_h
-    rate_per_h = math.log(2.0) / used_half_life_h
-    factor = 1.0
+    rate_per_h = math.log(2.0) / (facts.half_life_h or half_life_h)
+    factor = facts.scale or 1.0
+    if facts.units in SUV_UNITS:
+        return factor * _from_suv(facts, rate_per_h, scan, where)
     correction = facts.decay_correction
-    if facts.units == SUV_BODY_WEIGHT:
-        if not facts.patient_weight_kg or not facts.administered_mbq:
-            raise InputError(
-                where,
-                "its units are SUV, and the patient's weight or the administered activity is missing",
-                "Export the image in Bq/mL",
-                "units",
-            )
-        if correction not in ("START", "ADMIN"):
-            raise InputError(
-                where,
-                f"its units are SUV and its decay correction is {correction or 'not stated'}, expected START or ADMIN",
-                "Export the image in Bq/mL",
-                "units",
-            )
-        given = _given(facts, scan, where)
-        factor = facts.administered_mbq * BQ_PER_MBQ / (facts.patient_weight_kg * 1000.0)
-        # Under START dose and image are both decayed to the scan's start, under ADMIN neither is: the same factor.
-        return factor * math.exp(-rate_per_h * hours_between(given, scan))
     if correction == "START":
         return factor
     if correction == "ADMIN":
@@ -268,6 +191,59 @@ def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -
         "Export the image with its DecayCorrection tag",
         "decay-correction",
     )
+
+
+def _from_suv(facts: EmissionFacts, rate_per_h: float, scan: datetime, where: str) -> float:
+    """Bq/mL at scan start per unit of SUV."""
+    if facts.decay_correction not in ("START", "ADMIN"):
+        raise InputError(
+            where,
+            f"its units are SUV and its decay correction is {facts.decay_correction or 'not stated'}, expected START "
+            "or ADMIN",
+            "Export the image in Bq/mL",
+            "units",
+        )
+    if not facts.administered_mbq:
+        raise InputError(
+            where, "its units are SUV, and the administered activity is missing", "Export the image in Bq/mL", "units"
+        )
+    assert facts.units is not None
+    normalizer = suv_normalizer(
+        facts.units, facts.patient_weight_kg, facts.patient_height_m, facts.patient_sex or "", where
+    )
+    # Under START dose and image are both decayed to the scan's start, under ADMIN neither is: the same factor.
+    elapsed_h = hours_between(_given(facts, scan, where), scan)
+    return facts.administered_mbq * BQ_PER_MBQ / normalizer * math.exp(-rate_per_h * elapsed_h)
+
+
+def slice_factors(facts: EmissionFacts, half_life_h: float, slices: int, where: str) -> np.ndarray:
+    """Factor of each slice that brings frames of different start to the start of the scan, shape (k, 1, 1).
+
+    All ones unless nothing is decay-corrected and the slices (beds) were acquired one after the other.
+
+    Raises
+    ------
+    InputError
+        Where the image has another number of slices than the header told of.
+    """
+    if facts.slice_delay_s is None:
+        return np.ones((slices, 1, 1))
+    if len(facts.slice_delay_s) != slices:
+        raise InputError(
+            where,
+            f"its {len(facts.slice_delay_s)} slices were acquired at different times, and the image has {slices}",
+            "Use the series as the scanner wrote it",
+            "slice-times",
+        )
+    rate_per_s = math.log(2.0) / ((facts.half_life_h or half_life_h) * SECONDS_PER_HOUR)
+    return np.exp(rate_per_s * np.array(facts.slice_delay_s))[:, None, None]
+
+
+def concentration_at_injection_factor(facts: EmissionFacts, half_life_h: float, injected_at: str, where: str) -> float:
+    """Factor from stored values to Bq/mL at an injection's time, decay undone with ``half_life_h``."""
+    at_scan = concentration_factor(facts, half_life_h, where)
+    assert facts.scan_start is not None
+    return at_scan * 2.0 ** (hours_between(injected_at, facts.scan_start) / half_life_h)
 
 
 def negative_share(array: np.ndarray) -> tuple[int, float]:

@@ -300,7 +300,7 @@ class TestADamagedSeries(FolderTestCase):
         edit_all(self.folder, colored)
         self.assert_series_refused("color picture")
 
-    def test_of_enhanced_objects_is_refused_as_such(self):
+    def test_of_an_enhanced_object_without_its_groups_is_refused(self):
         for path in self.files()[1:]:
             path.unlink()
 
@@ -309,7 +309,7 @@ class TestADamagedSeries(FolderTestCase):
             dataset.NumberOfFrames = 7
 
         edit(self.files()[0], enhanced)
-        self.assert_series_refused("enhanced multi-frame", "classic series", code="enhanced")
+        self.assert_series_refused("functional groups", "export", code="dicom-header")
 
     def test_says_that_pet_slices_are_missing_at_the_end_where_its_header_counts_them(self):
         shutil.rmtree(self.folder)

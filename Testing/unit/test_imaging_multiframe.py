@@ -78,14 +78,14 @@ def made_enhanced(folder, shuffled=False, real_world=None):
     whole.save_as(folder / "enhanced.dcm")
 
 
-class Scratch(RefusalMixin, unittest.TestCase):
+class ScratchTestCase(RefusalMixin, unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name) / "series"
 
 
-class TestEnhancedPet(Scratch):
+class TestEnhancedPet(ScratchTestCase):
     def test_has_the_voxels_grid_and_facts_of_the_classic_series(self):
         for shuffled in (False, True):
             for real_world in (("Bq/ml", 1.0), ("kBq/ml", 1.0e-3)):
@@ -136,7 +136,7 @@ class TestEnhancedPet(Scratch):
         self.assert_refused(lambda: read_folder(self.folder), "missing", code="missing-slice")
 
 
-class TestNuclearMedicine(Scratch):
+class TestNuclearMedicine(ScratchTestCase):
     def setUp(self):
         super().setUp()
         nm_folder(self.folder, ramp((6, 5, 4)))

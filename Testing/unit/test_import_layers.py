@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "planning": ({"physics", "dosimetry"} | GRID, NUMERIC),
     "comparison": ({"physics", "dosimetry"} | GRID, NUMERIC),
     "report": ({"physics", "imaging", "dosimetry"} | FILES, GENERAL),
-    "study": ({"physics", "imaging", "dosimetry"} | FILES, GENERAL),
+    "study": ({"physics", "imaging", "dosimetry", "comparison"} | FILES, GENERAL),
     "phantom": ({"physics", "imaging"} | FILES, GENERAL),
     "case": (BELOW_CASE | FILES, GENERAL),
     "mrml": (BELOW_CASE | FILES | {"case"}, GENERAL | SCENE),

@@ -1,0 +1,157 @@
+"""Uncertainty by sampling: every source drawn anew, doses computed again; the check of the propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from .contour_edge import random_field
+from .image_noise import ImageNoise
+from .uncertainty import NO_BLUR, CommonUncertainty, Recovery
+from .uncertainty_scene import DoseScene, compartment_doses, compartment_occupancy
+
+FEWEST_SAMPLES = 20
+FEWEST_BAND_VOXELS = 50
+BAND_PERCENT = tuple(range(1, 100))
+
+
+@dataclass(frozen=True, eq=False)
+class SampledDose:
+    """Draws of one compartment's mean dose.
+
+    Parameters
+    ----------
+    mean_gy : ndarray of shape (n,)
+    volume_ml : ndarray of shape (n,)
+    band_gy : ndarray of shape (3, 99) or None
+        2.5, 50 and 97.5 % points of the doses that 1 to 99 % of the volume receive; None where there are too few
+        voxels for one.
+    """
+
+    mean_gy: np.ndarray
+    volume_ml: np.ndarray
+    band_gy: np.ndarray | None
+
+    @property
+    def uncertainty_gy(self) -> float:
+        """Standard deviation of the draws."""
+        return float(np.std(self.mean_gy, ddof=1))
+
+    @property
+    def interval_gy(self) -> tuple[float, float]:
+        """2.5 and 97.5 % points."""
+        low, high = np.percentile(self.mean_gy, (2.5, 97.5))
+        return float(low), float(high)
+
+
+def require_band_voxels(count: float, where: str) -> None:
+    """Refuse a DVH band of a compartment with too few voxels.
+
+    Raises
+    ------
+    InputError
+        Below 50 voxels.
+    """
+    if count < FEWEST_BAND_VOXELS:
+        raise InputError(
+            where,
+            f"it holds {count:.0f} dose voxels, and a band of its histogram needs {FEWEST_BAND_VOXELS}",
+            "Compute on a finer dose grid, or use its mean dose alone",
+            "too-few-voxels",
+        )
+
+
+def sample(
+    scene: DoseScene,
+    common: Sequence[CommonUncertainty],
+    noise: ImageNoise | None,
+    registration_mm: float,
+    rng: np.random.Generator,
+    count: int = 200,
+    recovery: Mapping[str, Recovery] | None = None,
+    *,
+    bands: bool = True,
+) -> Generator[tuple[float, str], None, dict[str, SampledDose]]:
+    """Draw doses; a generator of (share done, what) whose value is SampledDose by compartment.
+
+    Common factors are drawn from normal distributions, contours from fields along their edge, the registration as a
+    shift, noise with the correlation that was found in the image. The same generator's seed gives the same draws.
+
+    Raises
+    ------
+    InputError
+        Where fewer than 20 draws are asked for.
+    """
+    from scipy.ndimage import shift, spline_filter
+
+    if count < FEWEST_SAMPLES:
+        raise InputError("samples", f"expected at least {FEWEST_SAMPLES}, got {count}", "Ask for more")
+    recovery = recovery or {}
+    coefficients = spline_filter(scene.value_per_ml.astype(np.float64), order=3, mode="nearest")
+    start = compartment_doses(scene, scene.occupancies(), scene.value_per_ml)
+    means: dict[str, list[float]] = {name: [] for name in start}
+    volumes: dict[str, list[float]] = {name: [] for name in start}
+    curves: dict[str, list[np.ndarray]] = {
+        name: [] for name, entry in start.items() if bands and entry.volume_ml >= FEWEST_BAND_VOXELS * scene.voxel_ml
+    }
+    shape = scene.value_per_ml.shape
+    for number in range(count):
+        yield number / count, f"sample {number + 1} of {count}"
+        factor = float(np.prod([1.0 + entry.relative * rng.standard_normal() for entry in common]))
+        widths = {name: rng.standard_normal() for name in sorted(recovery)}
+        outward = {
+            name: sum(edge.sd_mm * random_field(rng, shape, edge.correlation_mm, scene.spacing_mm) for edge in edges)
+            for name, edges in scene.edges.items()
+            if edges and name in scene.signed_mm
+        }
+        value = scene.value_per_ml
+        if registration_mm > 0.0:
+            move = registration_mm * rng.standard_normal(3) / np.asarray(scene.spacing_mm)
+            value = shift(coefficients, move, order=3, mode="nearest", prefilter=False)
+        if noise is not None and noise.variance_per_signal > 0.0:
+            field = random_field(rng, shape, noise.correlation_mm, scene.spacing_mm)
+            value = value + np.sqrt(noise.variance_per_signal * np.maximum(value, 0.0)) * field
+        filled = scene.occupancies(outward)
+        for name, entry in compartment_doses(scene, filled, value).items():
+            blur = recovery.get(name, NO_BLUR)
+            coefficient = blur.coefficient + blur.uncertainty * widths.get(name, 0.0)
+            coefficient *= (entry.volume_ml / start[name].volume_ml) ** blur.volume_slope
+            # Spill-in is (1 - coefficient) of a surrounding that stays as it is.
+            spill = blur.spill_in_gy
+            if blur.coefficient < 0.999:
+                spill *= (1.0 - coefficient) / (1.0 - blur.coefficient)
+            means[name].append(factor * (entry.mean_gy - spill) / coefficient)
+            volumes[name].append(entry.volume_ml)
+        for name, drawn in curves.items():
+            drawn.append(factor * _dose_to_volume(scene, name, filled, value))
+    return {
+        name: SampledDose(
+            np.array(means[name]),
+            np.array(volumes[name]),
+            np.percentile(np.array(curves[name]), (2.5, 50.0, 97.5), axis=0) if curves.get(name) else None,
+        )
+        for name in start
+    }
+
+
+def _dose_to_volume(scene: DoseScene, name: str, filled: Mapping[str, np.ndarray], value: np.ndarray) -> np.ndarray:
+    """Dose that 1 to 99 % of a compartment receive, from its voxels."""
+    compartment = next(c for c in scene.compartments if c.name == name)
+    inside = compartment_occupancy(compartment, filled)
+    dose = value.astype(np.float64)
+    if scene.shares:
+        gain = np.zeros(inside.shape)
+        for share in scene.shares:
+            territory = filled[share.territory]
+            total = float(np.sum(value * territory, dtype=np.float64)) * scene.voxel_ml
+            gain += share.liver_mbq / total * territory
+        dose = dose * gain
+    chosen = inside > 0.0
+    dose, weight = dose[chosen] * scene.gy_g_per_mbq / scene.density_g_ml, inside[chosen]
+    order = np.argsort(dose)[::-1]
+    cumulative = np.cumsum(weight[order])
+    place = np.searchsorted(cumulative, np.array(BAND_PERCENT) / 100.0 * cumulative[-1])
+    return dose[order][np.minimum(place, dose.size - 1)]

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..imaging.emission import EmissionFacts, local_time
 from ..physics.nuclides import DEFAULT_CONSTANTS_SET, constants_set
 from .codec import decode, encode
+from .plan_document import PlanSettings
 
 SCHEMA_VERSION = 1
 
@@ -261,6 +262,8 @@ class Case:
         ``"pre"`` or ``"post"`` to a 4x4 matrix (image frame to diagnostic) that a person fixed; else it is computed.
     accepted : dict
         Code of a doubt to the person's reason for accepting it.
+    plan : PlanSettings or None
+        Goals, targets, planned injections and vials; None leaves all of it to the defaults.
     """
 
     case_id: str
@@ -274,6 +277,7 @@ class Case:
     settings: Settings = field(default_factory=Settings)
     registration_lps: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
+    plan: PlanSettings | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -313,10 +317,23 @@ class Case:
         return [contour.name for contour in self.contours if contour.role == role]
 
     def sha256(self) -> str:
-        """Hash of the canonical text; results carry it."""
-        # Every number as a float: 1690 and 1690.0 are the same input.
-        values = json.loads(json.dumps(encode(self)), parse_int=float)
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        """Hash of the canonical text that doses depend on; results carry it.
+
+        The plan is left out: moving a goal changes no dose, so it must not make doses stale.
+        """
+        values = encode(self)
+        values.pop("plan", None)
+        return _hash(values)
+
+    def plan_sha256(self) -> str:
+        """Hash of the canonical text with the plan."""
+        return _hash(encode(self))
+
+
+def _hash(values: Any) -> str:
+    # Every number as a float: 1690 and 1690.0 are the same input.
+    values = json.loads(json.dumps(values), parse_int=float)
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _require_rigid(rows: tuple[tuple[float, ...], ...], phase: str) -> None:

@@ -74,7 +74,8 @@ class Phase:
     """What was computed from one emission image.
 
     ``dvh`` and ``activity_mbq`` are by compartment name; ``dose_gy`` by method, on the dose grid. The
-    ``multicompartment`` figures come from the image's own grid and never saw a dose map.
+    ``multicompartment`` figures come from the image's own grid and never saw a dose map. ``counts_per_ml`` on the dose
+    grid is kept of an image in counts: plans are made from it.
     """
 
     image_role: str
@@ -88,6 +89,7 @@ class Phase:
     multicompartment_mbq: dict[str, float] = field(default_factory=dict)
     balance: dict[str, float] = field(default_factory=dict)
     kernel_energy_fraction: float = 0.0
+    counts_per_ml: np.ndarray | None = None
 
 
 def deliveries_of(case: Case, scan_start: str | None) -> list[Delivery]:
@@ -157,21 +159,10 @@ def compute_phase(
     deliveries = deliveries_of(case, facts.scan_start if facts and same_activity else None)
     phase = Phase(role, calibration, registration, deliveries)
     yield 0.0, "activity"
-    # Values per volume: counts are divided by the voxel's volume, so that resampling keeps activity, not sums.
-    if calibration == ABSOLUTE:
-        assert facts is not None
-        factor = concentration_factor(facts, constants.half_life_h, role) / BQ_PER_MBQ
-    else:
-        factor = 1.0 / image.geometry.voxel_volume_ml
-    values = image.array.astype(np.float32) * np.float32(factor)
-    if facts is not None and facts.slice_delay_s is not None:
-        values *= slice_factors(facts, constants.half_life_h, len(values), role).astype(np.float32)
-    density = Volume(values, image.geometry)
-    carried = resample(density, ground.parcels.geometry, registration.matrix_lps, cubic=True, outside=0.0)
-    values = carried.array
-    if calibration != ABSOLUTE and not (image.array < 0).any():
-        # Counts are never negative; the spline's undershoot is taken off, the sum stays what was injected.
-        values = np.maximum(values, 0.0)
+    density = image_density(case, constants, role, image, calibration)
+    values = carried_density(density, registration, ground, keep_negative=calibration == ABSOLUTE)
+    if calibration != ABSOLUTE:
+        phase.counts_per_ml = values
     activity_map, parcel_mbq = _activity(phase, constants, ground.parcels, values)
     yield 0.2, "local deposition"
     phase.dose_gy[LOCAL] = local_dose_gy(activity_map, ground.mass_g, constants).astype(np.float32)
@@ -185,6 +176,32 @@ def compute_phase(
     yield 0.8, "multicompartment doses and balance"
     _native_figures(case, phase, constants, ground, density)
     return phase
+
+
+def image_density(case: Case, constants: ConstantsSet, role: str, image: Volume, calibration: str) -> Volume:
+    """MBq/mL at scan start, or counts per mL: values per volume, so that resampling keeps activity, not sums."""
+    facts = case.images[role].emission
+    if calibration == ABSOLUTE:
+        assert facts is not None
+        factor = concentration_factor(facts, constants.half_life_h, role) / BQ_PER_MBQ
+    else:
+        factor = 1.0 / image.geometry.voxel_volume_ml
+    values = image.array.astype(np.float32) * np.float32(factor)
+    if facts is not None and facts.slice_delay_s is not None:
+        values *= slice_factors(facts, constants.half_life_h, len(values), role).astype(np.float32)
+    return Volume(values, image.geometry)
+
+
+def carried_density(density: Volume, registration: Registration, ground: Ground, *, keep_negative: bool) -> np.ndarray:
+    """Values per volume on the dose grid.
+
+    Counts are never negative: where the image has none below 0 the spline's undershoot is taken off, and the sum
+    stays what was injected.
+    """
+    carried = resample(density, ground.parcels.geometry, registration.matrix_lps, cubic=True, outside=0.0)
+    if keep_negative or (density.array < 0).any():
+        return carried.array
+    return np.maximum(carried.array, 0.0)
 
 
 def _activity(

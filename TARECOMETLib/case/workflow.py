@@ -60,21 +60,8 @@ def run_case(case: Case, inputs: Inputs) -> Steps[CaseResults]:
     refuse_blocks(sort_findings(findings, case.accepted))
     roles = {"pre": pre_image(case), "post": post_image(case)}
     wanted = {phase: role for phase, role in roles.items() if role is not None}
-    liver_name = case.contours_of(LIVER)[0]
-    registrations: dict[str, Registration] = {}
-    for number, (phase, role) in enumerate(wanted.items()):
-        yield 0.05 + 0.25 * number, f"registering {role}"
-        placing = _register(case, inputs, phase, role, inputs.contours[liver_name], findings)
-        registrations[phase] = yield from part(placing, 0.05 + 0.25 * number, 0.3 + 0.25 * number, f"{role}: ")
-    yield 0.55, "dividing voxels by contours"
-    contours = _in_diagnostic_space(case, inputs, registrations)
-    reach_mm = DEFAULT_CUTOFF_MM_G_ML / case.settings.liver_density_g_ml
-    grid, samples = dose_grid(contours[liver_name].geometry, contours.values(), case.settings.dose_grid_mm, reach_mm)
-    parcels = divide(list(contours.items()), grid, samples)
-    compartments = tuple(derive_compartments({c.name: c.role for c in case.contours}))
-    diagnostic = case.images.get(DIAGNOSTIC)
-    ct = inputs.images.get(DIAGNOSTIC) if diagnostic and diagnostic.modality == "CT" else None
-    results = CaseResults(case, constants, prepare_ground(case, parcels, compartments, contours, ct))
+    registrations, ground = yield from part(place(case, inputs, wanted, findings), 0.05, 0.6)
+    results = CaseResults(case, constants, ground)
     for number, (phase, role) in enumerate(wanted.items()):
         start = 0.6 + 0.2 * number
         steps = compute_phase(case, constants, role, inputs.images[role], registrations[phase], results.ground)
@@ -84,6 +71,36 @@ def run_case(case: Case, inputs: Inputs) -> Steps[CaseResults]:
     results.findings["case"] = sort_findings(findings, case.accepted)
     refuse_blocks([f for found in results.findings.values() for f in found if f.code not in case.accepted])
     return results
+
+
+def place(
+    case: Case, inputs: Inputs, wanted: dict[str, str], findings: list[Finding]
+) -> Steps[tuple[dict[str, Registration], Ground]]:
+    """Register the wanted images and divide the dose grid by contours; (share done, what) on the way.
+
+    Parameters
+    ----------
+    case, inputs : Case, Inputs
+    wanted : dict
+        Phase to the role of its image.
+    findings : list of Finding
+        Doubts about registration are added.
+    """
+    liver_name = case.contours_of(LIVER)[0]
+    registrations: dict[str, Registration] = {}
+    for number, (phase, role) in enumerate(wanted.items()):
+        yield 0.45 * number, f"registering {role}"
+        placing = _register(case, inputs, phase, role, inputs.contours[liver_name], findings)
+        registrations[phase] = yield from part(placing, 0.45 * number, 0.45 * (number + 1), f"{role}: ")
+    yield 0.9, "dividing voxels by contours"
+    contours = _in_diagnostic_space(case, inputs, registrations)
+    reach_mm = DEFAULT_CUTOFF_MM_G_ML / case.settings.liver_density_g_ml
+    grid, samples = dose_grid(contours[liver_name].geometry, contours.values(), case.settings.dose_grid_mm, reach_mm)
+    parcels = divide(list(contours.items()), grid, samples)
+    compartments = tuple(derive_compartments({c.name: c.role for c in case.contours}))
+    diagnostic = case.images.get(DIAGNOSTIC)
+    ct = inputs.images.get(DIAGNOSTIC) if diagnostic and diagnostic.modality == "CT" else None
+    return registrations, prepare_ground(case, parcels, compartments, contours, ct)
 
 
 def _register(

@@ -1,0 +1,250 @@
+"""A case's plan: from contours and MAA counts, from typed masses, and through the command."""
+
+import csv
+import json
+import unittest
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from test_cli import CommandTestCase, run
+
+from TARECOMETLib.case.document import Case, CaseFiles, case_from_json, case_to_json
+from TARECOMETLib.case.inputs import load_inputs
+from TARECOMETLib.case.new_case import new_case
+from TARECOMETLib.case.plan import computing_inputs, finish_plan, plan_of_results
+from TARECOMETLib.case.plan_document import PlannedEntry, PlanSettings, VialOrder, plan_goals
+from TARECOMETLib.case.plan_results import plan_document
+from TARECOMETLib.case.steps import finish
+from TARECOMETLib.case.workflow import run_case
+from TARECOMETLib.errors import InputError
+from TARECOMETLib.phantom.sample_patient import make_sample_patient
+from TARECOMETLib.planning.goals import Goal
+from TARECOMETLib.planning.patient import TypedTerritory, TypedTumour
+from TARECOMETLib.planning.plan import predictions
+from TARECOMETLib.planning.retreatment import EarlierTreatment
+from TARECOMETLib.planning.treatment_calendar import WorkingHours
+from TARECOMETLib.planning.uncertain import Uncertainty
+
+TYPED = PlanSettings(
+    injections=(PlannedEntry("1", "right", "2026-03-09", expected_residual=0.02),),
+    typed=(TypedTerritory("right", 824.0, (TypedTumour("A", 206.0, 3.0),)),),
+    vials=VialOrder(WorkingHours("Europe/Madrid")),
+    uncertainty=Uncertainty(tumour_to_normal_relative_sd=0.2),
+)
+
+
+def typed_case(**changes):
+    return Case("P1", {}, (), lung_shunt_fraction=0.10, plan=replace(TYPED, **changes))
+
+
+class DocumentTestCase(unittest.TestCase):
+    def test_case_without_a_plan_keeps_its_text_and_hash(self):
+        case = Case("P1", {}, ())
+        self.assertNotIn("plan", json.loads(case_to_json(case, CaseFiles())))
+        # A goal moves no dose: results stay current, while the plan's own hash changes.
+        self.assertEqual(case.sha256(), typed_case_hash_without_shunt())
+        self.assertNotEqual(case.plan_sha256(), replace(case, plan=TYPED).plan_sha256())
+
+    def test_every_field_survives_the_file(self):
+        case = typed_case(
+            goals=(Goal("tumour", "gEUD", at_least=100.0, exponent=-5.0),),
+            earlier=(EarlierTreatment("2025", {"Whole normal liver": 10.0, "Lungs": 1.0}),),
+            bilirubin=19.0,
+            bilirubin_unit="µmol/L",
+        )
+        back, _ = case_from_json(case_to_json(case, CaseFiles()), "case.json")
+        self.assertEqual(back, case)
+
+    def test_wrong_fields_are_refused_when_they_are_written(self):
+        for bad in (
+            {"goals": (Goal("tumour", at_most=100.0),)},  # against the preset's 189 Gy
+            {"bilirubin": 1.0, "bilirubin_unit": "µmol/L"},
+            {"preset": "nobody's"},
+            {"spheres": "gold"},
+            {"perfused_gy": (0.0,)},
+        ):
+            with self.subTest(bad=bad), self.assertRaises(InputError):
+                replace(TYPED, **bad)
+        with self.assertRaises(InputError):
+            PlannedEntry("1", "right", "10.3.2026")
+        with self.assertRaises(InputError):
+            PlannedEntry("1", "right", expected_residual=1.0)
+        PlannedEntry("1", "right", expected_residual=0.99)
+
+    def test_typed_goal_replaces_the_preset_one_of_its_kind_only(self):
+        typed = replace(TYPED, goals=(Goal("whole normal liver", at_most=60.0), Goal("lungs", at_most=40.0)))
+        goals = plan_goals(typed, 1)
+        self.assertEqual([g.at_most for g in goals if g.volume == "whole normal liver"], [60.0])
+        # 30 Gy per treatment stays, 50 Gy over all becomes 40.
+        self.assertEqual(sorted(g.at_most for g in goals if g.volume == "lungs"), [30.0, 40.0])
+        self.assertEqual(len(plan_goals(replace(typed, preset="none"), 1)), 2)
+
+
+def typed_case_hash_without_shunt():
+    return Case("P1", {}, (), plan=TYPED).sha256()
+
+
+class TypedPlanTestCase(unittest.TestCase):
+    """Example (b) of the worked examples: 200 mL at 1.03 g/mL, T/N 3, LSF 10 %: 300 Gy need 3.2257 GBq."""
+
+    def plan(self, **changes):
+        case = typed_case(**changes)
+        inputs, _ = finish(computing_inputs(case, None))
+        return finish_plan(case, inputs)
+
+    def test_models_windows_and_vials_in_one_document(self):
+        made = self.plan(goals=(Goal("tumour", at_least=300.0, cumulative=False),))
+        document = plan_document(made)
+        partition = next(row for row in document["models"] if row["model"] == "partition")
+        self.assertAlmostEqual(partition["net_gbq"], 3.2257, delta=5e-5)
+        self.assertAlmostEqual(partition["normal_perfused_gy"], 100.0, places=9)
+        self.assertAlmostEqual(partition["lung_gy"], 16.022, delta=5e-4)
+        # Whole normal liver is all perfused here: 75 Gy bind at 75 % of it, and the goal is missed by 75 Gy.
+        (window,) = document["windows"]
+        self.assertFalse(window["open"])
+        self.assertAlmostEqual(window["high_gbq"], 0.75 * 3.22567, delta=1e-4)
+        self.assertAlmostEqual(window["misses"][0]["missed_by"], 75.0, places=6)
+        self.assertIn("Whole normal liver", window["binding_limit"])
+        self.assertIn("high_gbq", window["band"])
+        vials = document["vials"]["injections"][0]
+        self.assertTrue(vials["choices"])
+        for choice in vials["choices"]:
+            self.assertTrue(choice["hour"].startswith("2026-03-09"))
+            self.assertLessEqual(abs(choice["deviation"]), 0.05)
+        self.assertIn("shelf_life_days", document["vials"]["facts"]["to_be_confirmed_by_the_site"])
+        json.dumps(document, allow_nan=False)
+
+    def test_what_a_person_prescribes_is_what_is_predicted_and_ordered(self):
+        entry = PlannedEntry("1", "right", "2026-03-10", expected_residual=0.02, prescribed_gbq=1.5)
+        document = plan_document(self.plan(injections=(entry,)))
+        self.assertEqual(document["chosen"], {"by": "typed", "injections": [{"name": "1", "net_gbq": 1.5}]})
+        tumour = next(row for row in document["predictions"] if row["name"] == "A")
+        # By hand: 3 x 49.67 x 1.5 x 0.9 / (0.618 + 0.824).
+        self.assertAlmostEqual(tumour["mean_gy"], 3.0 * 49.67 * 1.5 * 0.9 / 1.442, places=9)
+
+    def test_where_no_vial_fits_the_nearest_one_is_named(self):
+        # On Tuesday a 3 GBq vial of Sunday holds 1.8 to 2.0 GBq, one of 5 GBq 3.0 to 3.3: neither is near 2.4.
+        document = plan_document(self.plan(injections=(replace(TYPED.injections[0], date="2026-03-10"),)))
+        (line,) = document["vials"]["injections"]
+        self.assertEqual((line["choices"], line["nearest_is_within_tolerance"]), ([], False))
+        self.assertGreater(abs(line["nearest"]["deviation"]), 0.05)
+
+    def test_chosen_point_of_the_curve(self):
+        document = plan_document(self.plan(normal_liver_gy=40.0))
+        normal = next(row for row in document["predictions"] if row["name"] == "Whole normal liver")
+        self.assertAlmostEqual(normal["mean_gy"], 40.0, places=6)
+
+    def test_no_time_zone_no_vials_and_the_reason(self):
+        document = plan_document(self.plan(vials=None))
+        self.assertNotIn("vials", document)
+        self.assertIn("time zone", document["no_vials"])
+
+    def test_earlier_treatment_is_counted(self):
+        earlier = (EarlierTreatment("2025", {"Whole normal liver": 30.0, "Lungs": 5.0}),)
+        fresh, later = self.plan(), self.plan(earlier=earlier)
+        self.assertAlmostEqual(later.plan.windows[0].high_gbq / fresh.plan.windows[0].high_gbq, 45.0 / 75.0, places=9)
+
+
+class CommandPlanTestCase(CommandTestCase):
+    def write(self, case):
+        (self.folder / "case.json").write_text(case_to_json(case, CaseFiles()), encoding="utf-8")
+        return self.folder
+
+    def test_json_alone_on_standard_output(self):
+        code, out, err = run("plan", self.write(typed_case()), "--json")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(json.loads(out)["case_id"], "P1")
+
+    def test_text_names_window_and_vials(self):
+        code, out, _ = run("plan", self.write(typed_case()))
+        self.assertEqual(code, 0)
+        for words in ("partition", "window 1:", "Whole normal liver at most 75 Gy", "to be confirmed by the site"):
+            self.assertIn(words, out)
+
+    def test_files_are_written_whole_and_agree(self):
+        out = self.folder / "plan"
+        code, _, _ = run("plan", self.write(typed_case()), "--out", out)
+        self.assertEqual(code, 0)
+        document = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+        with (out / "vials.csv").open(encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        self.assertEqual(len(rows), len(document["vials"]["injections"][0]["choices"]))
+        with (out / "models.csv").open(encoding="utf-8") as lines:
+            self.assertEqual(len(list(csv.DictReader(lines))), len(document["models"]))
+        self.assertEqual([p.name for p in self.folder.iterdir() if p.name.startswith(".")], [])
+        run("plan", self.write(typed_case(vials=None)), "--out", out)
+        self.assertFalse((out / "vials.csv").exists())
+
+    def test_refusals_are_one_line_each_and_leave_nothing(self):
+        text = json.loads(case_to_json(typed_case(), CaseFiles()))
+        for change, words in (
+            (lambda d: d["plan"]["typed"][0]["tumours"][0].update(tumour_to_normal=0.0), "tumour-to-normal"),
+            (lambda d: d["plan"]["typed"][0]["tumours"][0].update(mass_g=0.0), "mass"),
+            (lambda d: d["plan"]["injections"][0].update(expected_residual=1.2), "residual"),
+            (lambda d: d.update(lung_shunt_fraction=1.0), "shunt"),
+            (lambda d: d["plan"]["injections"][0].update(territory="left"), "territory"),
+            (lambda d: d["plan"].update(goals=[{"volume": "tumour", "at_most": 100.0}]), "contradict"),
+            (lambda d: d["plan"]["vials"]["working"].update(time_zone="Europe/Atlantis"), "time zone"),
+            (lambda d: d["plan"].update(typed=[]), "MAA SPECT"),
+        ):
+            bad = json.loads(json.dumps(text))
+            change(bad)
+            (self.folder / "case.json").write_text(json.dumps(bad), encoding="utf-8")
+            with self.subTest(words=words):
+                self.assert_refused(["plan", self.folder, "--out", self.folder / "out"], words)
+                self.assertFalse((self.folder / "out").exists())
+
+
+class PhantomPlanTestCase(unittest.TestCase):
+    """Plan from the sample patient's MAA, treat as planned, and compute what was delivered."""
+
+    @classmethod
+    def setUpClass(cls):
+        temporary = TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        folder = make_sample_patient(Path(temporary.name) / "patient")
+        made = finish(new_case(folder, Path(temporary.name)))
+        cls.case, cls.inputs = made.case, finish(load_inputs(made.case, made.files, Path(temporary.name)))
+        cls.planned, cls.findings = finish(computing_inputs(cls.case, cls.inputs))
+
+    def test_plan_treatment_delivered_is_a_closed_circle(self):
+        plan = finish_plan(self.case, self.planned, self.findings).plan
+        self.assertIsNotNone(plan.optimum, plan.no_optimum)
+        given = tuple(
+            replace(injection, vial_mbq=1000.0 * float(net) / 0.97, residual_mbq=30.0 * float(net) / 0.97)
+            for injection, net in zip(self.case.injections, plan.activity_gbq, strict=True)
+        )
+        results = finish(run_case(replace(self.case, injections=given), self.inputs))
+        compared = 0
+        for entry in predictions(plan):
+            if entry.region.name not in results.phases["pre"].dvh:
+                continue
+            delivered = results.phases["pre"].dvh[entry.region.name]["local"]
+            compared += 1
+            # The same counts and masses: only the order of sums differs.
+            self.assertAlmostEqual(entry.mean_gy / delivered.mean_gy(), 1.0, delta=1e-6, msg=entry.region.name)
+            self.assertAlmostEqual(entry.d70_gy, delivered.dose_to_volume_gy(70.0), delta=1e-4)
+        self.assertGreater(compared, 5)
+        again = plan_of_results(results)
+        self.assertAlmostEqual(again.plan.optimum.worst_margin, plan.optimum.worst_margin, delta=1e-6)
+
+    def test_plan_needs_no_treatment_and_no_image_after_it(self):
+        bare = replace(self.case, injections=())
+        inputs, _ = finish(computing_inputs(bare, self.inputs))
+        plan = finish_plan(bare, inputs).plan
+        self.assertEqual(len(plan.inputs.injections), 2)
+        self.assertIsNotNone(plan.optimum)
+
+    def test_territory_without_counts_is_refused(self):
+        from TARECOMETLib.imaging.volume import Volume
+
+        maa = self.inputs.images["maa_spect"]
+        empty = replace(self.inputs, images={**self.inputs.images, "maa_spect": Volume(maa.array * 0, maa.geometry)})
+        with self.assertRaises(InputError) as caught:
+            finish(computing_inputs(self.case, empty))
+        self.assertEqual(caught.exception.code, "no-counts")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -27,14 +27,15 @@ from ..planning.patient import (
     typed_inputs,
 )
 from ..planning.plan import OrderLine, Plan, Wishes, make_plan, order_lines
-from ..planning.treatment_calendar import typed_date
+from ..planning.treatment_calendar import time_zone, typed_date, typed_moment
+from ..planning.vials import Vial, give
 from ..units import MBQ_PER_GBQ
 from .checks import check_case, pre_image
 from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Case, Injection, Tissue
 from .findings import Finding, refuse_blocks, sort_findings
 from .inputs import Inputs
 from .phase import Ground, carried_density, image_density
-from .plan_document import PlannedEntry, PlanSettings, plan_goals
+from .plan_document import PlannedEntry, PlanSettings, VialOrder, VialPick, plan_goals
 from .steps import Steps, part
 from .workflow import CaseResults, place
 
@@ -296,7 +297,22 @@ def orders_of(case: Case, plan: Plan) -> tuple[tuple[OrderLine, ...], str]:
         day = typed_date(entry.date, f'planned injection "{entry.name}", date') if entry.date else None
         days.append(day)
         weeks.append([day] if day else [typed_date(week, "plan.vials.weeks") for week in order.weeks])
-    if not any(weeks):
+    if not any(weeks) and not any(entry.vial for entry in planned_entries(case)):
         return (), "no treatment week is given (plan.vials.weeks, or a date of the planned injection)"
     lines = order_lines(plan, order.working, weeks, days, order.facts, order.tolerance, order.most_vials)
+    picks = [entry.vial for entry in planned_entries(case)]
+    lines = [_with_pick(plan, line, picks[line.injection], order) for line in lines]
     return tuple(lines), "" if lines else "no injection gets any activity"
+
+
+def _with_pick(plan: Plan, line: OrderLine, pick: VialPick | None, order: VialOrder) -> OrderLine:
+    """The line with the vials and hour that a person chose; refused before calibration and past shelf life."""
+    if pick is None:
+        return line
+    injection = plan.inputs.injections[line.injection]
+    where = f'planned injection "{injection.name}", vial, hour'
+    hour = typed_moment(pick.hour, time_zone(order.working.time_zone), where)
+    calibration = order.facts.calibration_in_week(typed_date(pick.calibration, "vial choice, calibration"))
+    vials = [Vial(size, calibration, order.facts) for size in pick.sizes_gbq]
+    chosen = give(vials, hour, line.prescribed_gbq, injection.residual_fraction, plan.inputs.constants)
+    return replace(line, proposed=chosen)

@@ -20,6 +20,30 @@ ONE_TERRITORY, SEVERAL_TERRITORIES = "mcrc-glass-unilobar", "mcrc-glass-bilobar"
 
 
 @dataclass(frozen=True)
+class VialPick:
+    """Vials and hour that a person chose.
+
+    Parameters
+    ----------
+    sizes_gbq : tuple of float
+        At calibration.
+    calibration : str
+        Any day of the week of the calibration moment, 2026-03-08.
+    hour : str
+        Local time of the site, 2026-03-10T11:00.
+    """
+
+    sizes_gbq: tuple[float, ...]
+    calibration: str
+    hour: str
+
+    def __post_init__(self) -> None:
+        if not self.sizes_gbq or not all(0.0 < size <= 100.0 for size in self.sizes_gbq):
+            raise InputError("vial choice, sizes_gbq", "expected sizes above 0 to 100 GBq", "Write [3.0]", "vial")
+        typed_date(self.calibration, "vial choice, calibration")
+
+
+@dataclass(frozen=True)
 class PlannedEntry:
     """One injection of the plan.
 
@@ -34,6 +58,8 @@ class PlannedEntry:
         Share of the vial.
     prescribed_gbq : float or None
         Net activity that a person chose; None: that of the plan.
+    vial : VialPick or None
+        Vials and hour for the order sheet; None: the choice nearest to the prescription.
     """
 
     name: str
@@ -42,6 +68,7 @@ class PlannedEntry:
     lung_shunt_fraction: float | None = None
     expected_residual: float = 0.0
     prescribed_gbq: float | None = None
+    vial: VialPick | None = None
 
     def __post_init__(self) -> None:
         where = f'planned injection "{self.name}"'

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 from ..errors import InputError
+from ..report.order_sheet import write_order_csv, write_order_pdf
 from ..report.tables import write_csv
 from .plan import CasePlan
 from .plan_results import MODEL_COLUMNS, VIAL_COLUMNS, model_rows, plan_document, vial_rows
+from .plan_sheet import order_sheet
 
 
 def write_plan(made: CasePlan, out: Path) -> list[Path]:
@@ -24,6 +26,10 @@ def write_plan(made: CasePlan, out: Path) -> list[Path]:
         write_csv(aside / "models.csv", model_rows(document), MODEL_COLUMNS)
         if made.orders:
             write_csv(aside / "vials.csv", vial_rows(document), VIAL_COLUMNS)
+        sheet = order_sheet(made)
+        if sheet is not None:
+            write_order_pdf(aside / "order.pdf", sheet)
+            write_order_csv(aside / "order.csv", sheet)
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (aside / "plan.json").write_text(text, encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)

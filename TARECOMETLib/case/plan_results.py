@@ -235,9 +235,8 @@ def _order(plan: Plan, line: OrderLine) -> dict[str, Any]:
         "expected_residual": injection.residual_fraction,
         "choices": [choice_document(choice) for choice in line.choices],
     }
-    if line.nearest is not None:
-        document["nearest"] = choice_document(line.nearest)
-        document["nearest_is_within_tolerance"] = bool(line.choices)
+    if line.proposed is not None:
+        document["proposed"] = choice_document(line.proposed)
     return document
 
 

@@ -116,8 +116,8 @@ def _print_vials(planned: dict[str, Any]) -> None:
             )
         if not line["choices"]:
             words = f"no vial delivers {line['prescribed_net_gbq']:.3f} GBq for {line['injection']} in that time"
-            if "nearest" in line:
-                near = line["nearest"]
+            if "proposed" in line:
+                near = line["proposed"]
                 words += (
                     f"; nearest: {' + '.join(f'{size:g}' for size in near['vials_gbq'])} GBq at "
                     f"{near['hour'][:16].replace('T', ' ')}, {100.0 * near['deviation']:+.1f} %"

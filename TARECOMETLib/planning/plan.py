@@ -243,14 +243,15 @@ class OrderLine:
         Net.
     choices : tuple of VialChoice
         Within the tolerance, in the order of time.
-    nearest : VialChoice or None
-        The closest to the prescription, also where none is within the tolerance.
+    proposed : VialChoice or None
+        Within the tolerance the smallest vial, at the hour nearest to the prescription; where none is within it, the
+        nearest of all.
     """
 
     injection: int
     prescribed_gbq: float
     choices: tuple[VialChoice, ...]
-    nearest: VialChoice | None
+    proposed: VialChoice | None
 
 
 def order_lines(
@@ -292,6 +293,10 @@ def order_lines(
             return [choice for choice in found if day is None or choice.hour.date() == day]
 
         kept = within(tolerance)
-        nearest = min(kept or within(_ANY), key=lambda choice: abs(choice.deviation), default=None)
-        lines.append(OrderLine(number, prescribed, tuple(kept), nearest))
+        proposed: VialChoice | None
+        if kept:
+            proposed = min(kept, key=lambda choice: (sum(choice.sizes_gbq), abs(choice.deviation)))
+        else:
+            proposed = min(within(_ANY), key=lambda choice: abs(choice.deviation), default=None)
+        lines.append(OrderLine(number, prescribed, tuple(kept), proposed))
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -13,9 +12,10 @@ from typing import Any
 from ..files import write_whole
 from .content import ReportContent, phase_title
 from .dvh_figure import write_dvh_figure
-from .glyphs import fallback_fonts, families, font_folder, printable
+from .glyphs import printable
 from .overlay_figure import DoseRow, default_center, write_overlay_figure
 from .pdf_data import page_data
+from .typeset import pages_of, pdf_of, prepare
 
 MOST_PAGES = 4
 _TEMPLATE = Path(__file__).with_name("report.typ")
@@ -71,8 +71,6 @@ def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntr
     pictures : sequence of PictureEntry, optional
         From ``write_figures``; drawn anew where not given.
     """
-    import typst
-
     with tempfile.TemporaryDirectory(prefix="tarecomet-report-") as name:
         folder = Path(name)
         if pictures is None:
@@ -81,29 +79,11 @@ def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntr
         for number, picture in enumerate(pictures):
             shutil.copyfile(picture.file, folder / f"figure{number}.png")
             figures.append({"title": picture.title, "file": f"figure{number}.png", "caption": picture.caption})
-        shutil.copyfile(_TEMPLATE, folder / "report.typ")
         for findings, tumours, provenance in _LIMITS:
             data: dict[str, Any] = {**page_data(content, findings, tumours, provenance), "figures": figures}
-            texts = _texts(data)
-            data["fonts"] = families(texts)
-            (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-            fonts = [str(font_folder()), *sorted({str(Path(font).parent) for font in fallback_fonts(texts)})]
-            compiler = typst.Compiler(
-                str(folder / "report.typ"), root=str(folder), font_paths=fonts, ignore_system_fonts=True
-            )
-            pages = int(json.loads(compiler.query("<pages>", field="value", one=True)))
+            compiler = prepare(folder, _TEMPLATE, data)
+            pages = pages_of(compiler)
             if pages <= MOST_PAGES:
                 break
-        pdf = compiler.compile(format="pdf")
-        assert isinstance(pdf, bytes)
-        write_whole(path, pdf)
+        write_whole(path, pdf_of(compiler))
     return pages
-
-
-def _texts(value: Any) -> list[str]:
-    """All strings in nested data."""
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []

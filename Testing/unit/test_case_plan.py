@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +14,21 @@ from TARECOMETLib.case.document import Case, CaseFiles, case_from_json, case_to_
 from TARECOMETLib.case.inputs import load_inputs
 from TARECOMETLib.case.new_case import new_case
 from TARECOMETLib.case.plan import computing_inputs, finish_plan, plan_of_results
-from TARECOMETLib.case.plan_document import PlannedEntry, PlanSettings, VialOrder, plan_goals
+from TARECOMETLib.case.plan_document import PlannedEntry, PlanSettings, VialOrder, VialPick, plan_goals
 from TARECOMETLib.case.plan_results import plan_document
+from TARECOMETLib.case.plan_sheet import order_sheet
 from TARECOMETLib.case.steps import finish
 from TARECOMETLib.case.workflow import run_case
 from TARECOMETLib.errors import InputError
 from TARECOMETLib.phantom.sample_patient import make_sample_patient
+from TARECOMETLib.physics.nuclides import constants_set
 from TARECOMETLib.planning.goals import Goal
 from TARECOMETLib.planning.patient import TypedTerritory, TypedTumour
 from TARECOMETLib.planning.plan import predictions
 from TARECOMETLib.planning.retreatment import EarlierTreatment
 from TARECOMETLib.planning.treatment_calendar import WorkingHours
 from TARECOMETLib.planning.uncertain import Uncertainty
+from TARECOMETLib.report.order_sheet import order_rows, write_order_pdf
 
 TYPED = PlanSettings(
     injections=(PlannedEntry("1", "right", "2026-03-09", expected_residual=0.02),),
@@ -127,8 +131,8 @@ class TypedPlanTestCase(unittest.TestCase):
         # On Tuesday a 3 GBq vial of Sunday holds 1.8 to 2.0 GBq, one of 5 GBq 3.0 to 3.3: neither is near 2.4.
         document = plan_document(self.plan(injections=(replace(TYPED.injections[0], date="2026-03-10"),)))
         (line,) = document["vials"]["injections"]
-        self.assertEqual((line["choices"], line["nearest_is_within_tolerance"]), ([], False))
-        self.assertGreater(abs(line["nearest"]["deviation"]), 0.05)
+        self.assertEqual(line["choices"], [])
+        self.assertGreater(abs(line["proposed"]["deviation"]), 0.05)
 
     def test_chosen_point_of_the_curve(self):
         document = plan_document(self.plan(normal_liver_gy=40.0))
@@ -144,6 +148,87 @@ class TypedPlanTestCase(unittest.TestCase):
         earlier = (EarlierTreatment("2025", {"Whole normal liver": 30.0, "Lungs": 5.0}),)
         fresh, later = self.plan(), self.plan(earlier=earlier)
         self.assertAlmostEqual(later.plan.windows[0].high_gbq / fresh.plan.windows[0].high_gbq, 45.0 / 75.0, places=9)
+
+
+class SheetTestCase(unittest.TestCase):
+    """The sheet as a technologist reads it; every figure by hand from the vial's size and the clock."""
+
+    def made(self, **changes):
+        pick = VialPick((3.0,), "2026-03-08", "2026-03-09T11:00")
+        entry = PlannedEntry("1", "right", "2026-03-09", expected_residual=0.02, prescribed_gbq=2.3, vial=pick)
+        case = typed_case(injections=(replace(entry, **changes),))
+        inputs, _ = finish(computing_inputs(case, None))
+        return finish_plan(case, inputs)
+
+    def test_every_line(self):
+        (block,) = order_sheet(self.made()).blocks
+        lines = {line.item: line.value for line in (*block.order, *block.administration, *block.predicted)}
+        # Noon in New York on 8 March 2026 (UTC-4) is 17:00 in Madrid (UTC+1); 11:00 the next day is 18 h later.
+        left = 3.0 * 2.0 ** (-18.0 / constants_set().half_life_h)
+        self.assertEqual(lines["Vial size at calibration"], "3 GBq (81 mCi)")
+        self.assertEqual(lines["Calibration"], "Sun 2026-03-08 12:00 EDT = Sun 2026-03-08 17:00 CET")
+        self.assertEqual(lines["Use before"], "Fri 2026-03-20 17:00 (12 days)")
+        self.assertEqual(lines["Spheres"], "1.20 million at 2500 Bq each at calibration")
+        self.assertEqual(lines["Prescribed net activity"], "2.300 GBq (62.2 mCi)")
+        self.assertEqual(lines["Needed in the vial"], f"{2.3 / 0.98:.3f} GBq ({2300.0 / 0.98 / 37.0:.1f} mCi)")
+        self.assertEqual(lines["Planned hour"], "Mon 2026-03-09 11:00 CET (UTC 10:00)")
+        self.assertEqual(lines["In the vial at that hour"], f"{left:.3f} GBq ({left * 1000.0 / 37.0:.1f} mCi)")
+        self.assertEqual(lines["Net at that hour"][:9], f"{0.98 * left:.3f} GBq")
+        self.assertEqual(lines["Net against prescription"], f"{100.0 * (0.98 * left / 2.3 - 1.0):+.1f} %")
+        self.assertEqual(lines["Activity per sphere at that hour"], f"{2500.0 * left / 3.0:.0f} Bq")
+        self.assertEqual(lines["Mean dose, A"], f"{3.0 * 49.67 * 2.3 * 0.9 / 1.442:.1f}")
+        self.assertTrue({line.item for line in block.order if line.unsure} >= {"Calibration", "Use before"})
+        (planned,) = [line for line in block.hours if line.planned]
+        self.assertEqual((planned.hour, planned.vial_gbq), ("11:00", f"{left:.3f}"))
+        self.assertEqual(len(block.hours), 10)
+        self.assertIn("Order 3 GBq", block.headline)
+
+    def test_broken_limits_are_on_the_sheet(self):
+        (block,) = order_sheet(self.made()).blocks
+        # 2.3 GBq give 71.3 Gy to whole normal liver: kept; the tumour's 189 Gy: kept. 2.6 GBq give 80.6 Gy.
+        self.assertFalse([text for text in block.warnings if text.startswith("Not met")])
+        (block,) = order_sheet(self.made(prescribed_gbq=2.6)).blocks
+        self.assertTrue([text for text in block.warnings if "Whole normal liver at most 75 Gy" in text])
+
+    def test_vial_before_calibration_past_shelf_life_and_in_a_skipped_hour_are_refused(self):
+        for hour, code in (
+            ("2026-03-08T16:00", "vial-early"),
+            ("2026-03-20T18:00", "vial-expired"),
+            ("2026-03-29T02:30", "time"),
+            ("noon", "time"),
+        ):
+            with self.subTest(hour=hour), self.assertRaises(InputError) as caught:
+                self.made(vial=VialPick((3.0,), "2026-03-08", hour))
+            self.assertEqual(caught.exception.code, code)
+        for hour in ("2026-03-08T17:00", "2026-03-20T17:00"):
+            self.made(vial=VialPick((3.0,), "2026-03-08", hour))
+
+    def test_pdf_and_table_say_the_same_and_are_the_same_each_time(self):
+        sheet = order_sheet(self.made())
+        with TemporaryDirectory() as folder:
+            paths = [Path(folder) / name for name in ("a.pdf", "b.pdf")]
+            for path in paths:
+                write_order_pdf(path, sheet)
+            self.assertEqual(paths[0].read_bytes(), paths[1].read_bytes())
+            self.assertTrue(paths[0].read_bytes().startswith(b"%PDF"))
+            self.assertEqual(len(re.findall(rb"/Type\s*/Page(?![A-Za-z])", paths[0].read_bytes())), 1)
+        rows = order_rows(sheet)
+        (block,) = sheet.blocks
+        values = {row["value"] for row in rows}
+        for line in (*block.order, *block.administration, *block.predicted):
+            self.assertIn(line.value, values)
+        for hour in block.hours:
+            self.assertIn(hour.vial_gbq, values)
+
+    def test_any_names_make_a_sheet(self):
+        for nasty in ("#set page(width: 1pt)", "*_`$\\[]", "肝臓 右葉", "x" * 300):
+            case = typed_case(
+                typed=(TypedTerritory(nasty, 824.0, (TypedTumour(nasty + "t", 206.0, 3.0),)),),
+                injections=(PlannedEntry(nasty, nasty, "2026-03-09"),),
+            )
+            inputs, _ = finish(computing_inputs(case, None))
+            with TemporaryDirectory() as folder, self.subTest(name=nasty[:20]):
+                write_order_pdf(Path(folder) / "a.pdf", order_sheet(finish_plan(case, inputs)))
 
 
 class CommandPlanTestCase(CommandTestCase):

@@ -7,6 +7,7 @@ import numpy as np
 from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.blur import contrast_before_blur, expected_reading, is_resolved, sphere_diameter_mm, sphere_recovery
 from ..dosimetry.compartments import LUNG, TUMOUR
+from ..dosimetry.uncertainty_inputs import proposed_fwhm_mm
 from ..imaging.emission import negative_share
 from ..imaging.volume import Volume
 from .document import Case
@@ -165,6 +166,11 @@ def _overlap(case: Case, ground: Ground) -> list[Finding]:
     return []
 
 
+def _proposal(image_role: str) -> str:
+    proposed = proposed_fwhm_mm(image_role)
+    return f"; {proposed[1]}" if proposed else ""
+
+
 def _blur(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
     tumours = case.contours_of(TUMOUR)
     fwhm = case.settings.resolution_fwhm_mm.get(phase.image_role)
@@ -176,8 +182,8 @@ def _blur(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
                 NOTE,
                 "resolution-unknown",
                 phase.image_role,
-                "its resolution is not given, so what blur does to small lesions is not said",
-                f"Write settings.resolution_fwhm_mm.{phase.image_role}",
+                "its resolution is not given, so neither blur nor uncertainty of doses is said",
+                f"Write settings.resolution_fwhm_mm.{phase.image_role}{_proposal(phase.image_role)}",
             )
         ]
     found = []

@@ -13,6 +13,7 @@ import numpy as np
 from ..dosimetry.compartments import ROLES
 from ..dosimetry.effect import EffectModel
 from ..dosimetry.parcels import MAXIMUM_CONTOURS
+from ..dosimetry.uncertainty_inputs import InputUncertainties
 from ..errors import InputError
 from ..imaging.emission import EmissionFacts, local_time
 from ..physics.nuclides import DEFAULT_CONSTANTS_SET, constants_set
@@ -201,6 +202,8 @@ class Settings:
         For BED, EQD2 and equivalent uniform doses.
     effects : tuple of EffectModel or None
         Dose-effect models to evaluate: published ones completed, those fitted by a study, or the person's own.
+    uncertainty : InputUncertainties or None
+        Standard uncertainties of the inputs; None for the named defaults.
     """
 
     pre_calibration: str = "relative"
@@ -213,6 +216,7 @@ class Settings:
     tumour_tissue: Tissue | None = None
     liver_tissue: Tissue | None = None
     effects: tuple[EffectModel, ...] | None = None
+    uncertainty: InputUncertainties | None = None
 
     def __post_init__(self) -> None:
         for name in ("pre_calibration", "post_calibration"):

@@ -12,6 +12,7 @@ from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
 from .document import Case
 from .phase import Ground, Phase
+from .uncertainty import lung_uncertainty_gy
 
 # A whole lung ends in an apex: its topmost slice is a small part of its largest one.
 _APEX_SHARE = 0.25
@@ -50,4 +51,5 @@ def lung_report(case: Case, phase: Phase, ground: Ground) -> dict[str, Any]:
     else:
         report |= {"mass_g": case.settings.lung_mass_g, "mass_source": "assumed"}
     report["mean_gy"] = dose_per_activity_gy_g_per_mbq(constants) * activity_mbq / report["mass_g"]
+    report["mean_uncertainty_gy"] = lung_uncertainty_gy(case, report["mean_gy"])
     return report

@@ -28,6 +28,7 @@ from ..physics.voxel_kernel import voxel_kernel
 from ..units import BQ_PER_MBQ
 from .document import Case
 from .steps import Steps
+from .uncertainty import PhaseUncertainty, phase_uncertainty
 
 LOCAL, KERNEL = "local", "kernel"
 # Points per mm at which contours are probed on the emission image's own grid.
@@ -90,6 +91,7 @@ class Phase:
     balance: dict[str, float] = field(default_factory=dict)
     kernel_energy_fraction: float = 0.0
     counts_per_ml: np.ndarray | None = None
+    uncertainty: PhaseUncertainty | None = None
 
 
 def deliveries_of(case: Case, scan_start: str | None) -> list[Delivery]:
@@ -175,6 +177,8 @@ def compute_phase(
     _collect(phase, constants, ground, parcel_mbq)
     yield 0.8, "multicompartment doses and balance"
     _native_figures(case, phase, constants, ground, density)
+    yield 0.9, "uncertainty"
+    phase.uncertainty = phase_uncertainty(case, constants, phase, ground, density, values)
     return phase
 
 

@@ -18,6 +18,7 @@ from .lung import lung_report
 from .phase import KERNEL, Phase
 from .provenance import provenance
 from .ratios import tumour_to_normal
+from .uncertainty import inputs_document, uncertainty_document
 from .workflow import CaseResults
 
 DOSE_TO_VOLUME_PERCENT = (2, 50, 70, 95, 98)
@@ -113,6 +114,7 @@ def _phase_document(results: CaseResults, phase: Phase, findings: list[Finding])
             for compartment in results.ground.compartments
             if compartment.name in phase.dvh
         ],
+        **({"uncertainty": inputs_document(phase)} if phase.uncertainty is not None else {}),
         "warnings": [finding_document(f) for f in findings],
     }
 
@@ -143,6 +145,12 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
     tissue = tissue_of(case, compartment)
     half_life_h = results.constants.half_life_h
     document["dose"] = {method: dose_metrics(dvh, tissue, half_life_h) for method, dvh in dvhs.items()}
+    uncertainty = uncertainty_document(phase, name)
+    if uncertainty:
+        document["uncertainty"] = uncertainty
+        relative = uncertainty["mean_uncertainty_gy"] / uncertainty["mean_gy"]
+        for method, dvh in dvhs.items():
+            document["dose"][method]["mean_uncertainty_gy"] = abs(relative * dvh.mean_gy())
     for method, dvh in dvhs.items():
         effects = effects_of(case, compartment, dvh, half_life_h)
         if effects:

@@ -6,10 +6,14 @@ import math
 from dataclasses import dataclass
 
 from ..errors import InputError
+from .blur import FWHM_PER_SIGMA
+from .uncertainty_scene import EdgeUncertainty
 
 # Resolution usual for 90Y PET, 90Y bremsstrahlung SPECT and 99mTc SPECT after reconstruction: proposals for a person
 # to accept or replace by the scanner's own, never used unasked.
 USUAL_FWHM_MM = {"y90_pet": 6.5, "maa_spect": 12.0, "y90_spect": 16.0}
+# Resolution of the images contours are drawn on, in mm: usual values, and small beside a person's own edge.
+DRAWN_ON_FWHM_MM = {"CT": 1.0, "MR": 1.5, "FDG": 6.0}
 
 
 @dataclass(frozen=True)
@@ -134,4 +138,27 @@ def require_fwhm_mm(image_role: str, fwhm_mm: float | None) -> float:
         "it is not set, so noise and recovery of this image cannot be judged",
         f"Give the scanner's own; {proposed[1]}" if proposed else "Give the scanner's own in mm",
         "resolution-not-set",
+    )
+
+
+def drawn_edges(
+    inputs: InputUncertainties, voxel_mm: float, drawn_on_fwhm_mm: float
+) -> tuple[EdgeUncertainty, EdgeUncertainty, EdgeUncertainty]:
+    """How far a drawn edge may be off: by the person, by voxels, and by the resolution of what it was drawn on.
+
+    Voxels of edge a place an edge within a rectangular distribution, a / sqrt(12), anew from voxel to voxel. Blur of
+    FWHM w moves an edge by its standard deviation w / 2.355; the two edges of a diameter do so independently, which
+    for the whole contour is 1 / sqrt(2) of it: u(d)² = a² / 6 + w² / (4 ln 2) of the EANM guidance, as recalled.
+
+    Parameters
+    ----------
+    inputs : InputUncertainties
+    voxel_mm : float
+        Edge of the voxels the contour is stored in.
+    drawn_on_fwhm_mm : float
+    """
+    return (
+        EdgeUncertainty(DEFAULT_SOURCES["contour_mm"][1], inputs.contour_mm, inputs.contour_correlation_mm),
+        EdgeUncertainty("Voxel size", voxel_mm / math.sqrt(12.0), 0.5 * voxel_mm),
+        EdgeUncertainty("Resolution of the drawn image", drawn_on_fwhm_mm / FWHM_PER_SIGMA / math.sqrt(2.0), math.inf),
     )

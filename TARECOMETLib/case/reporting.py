@@ -18,7 +18,17 @@ from ..report.content import (
     Structure,
 )
 from ..report.pdf import write_figures, write_pdf
-from ..report.tables import compartment_rows, dvh_rows, write_compartments_csv, write_dvh_csv
+from ..report.tables import (
+    BUDGET_COLUMNS,
+    MARGIN_COLUMNS,
+    budget_rows,
+    compartment_rows,
+    dvh_rows,
+    margin_rows,
+    write_compartments_csv,
+    write_csv,
+    write_dvh_csv,
+)
 from .biology import biological_metrics, radiobiology, tissue_of
 from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
 from .inputs import Inputs
@@ -131,8 +141,22 @@ def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> C
         normal_reference=ratio.get("reference", ""),
         resolved=entry.get("resolved"),
         biological={m: biological_metrics(dvh, tissue, half_life_h) for m, dvh in dvhs.items()} if tissue else {},
+        **_uncertain(entry.get("uncertainty")),
         bed_dvh={m: bed_dvh(dvh, radiobiology(tissue), half_life_h) for m, dvh in dvhs.items()} if tissue else {},
     )
+
+
+def _uncertain(stored: dict[str, Any] | None) -> dict[str, Any]:
+    """Uncertainty of a compartment as the report's fields."""
+    if stored is None:
+        return {}
+    return {
+        "relative_uncertainty": stored["mean_uncertainty_gy"] / stored["mean_gy"],
+        "budget": tuple((line["source"], line["uncertainty_gy"], line["share"]) for line in stored["budget"]),
+        "noise_sd_gy": stored.get("noise_sd_gy"),
+        "blur_bias_percent": stored.get("blur_bias_percent"),
+        "margins": tuple((entry["margin_mm"], entry["mean_gy"]) for entry in stored.get("margins", [])),
+    }
 
 
 def write_report(results: CaseResults, document: dict[str, Any], inputs: Inputs, folder: Path) -> Steps[None]:
@@ -143,5 +167,8 @@ def write_report(results: CaseResults, document: dict[str, Any], inputs: Inputs,
     yield 0.7, "tables"
     write_compartments_csv(folder / "compartments.csv", compartment_rows(content))
     write_dvh_csv(folder / "dvh.csv", dvh_rows(content))
+    if any(entry.budget for phase in content.phases for entry in phase.compartments):
+        write_csv(folder / "uncertainty.csv", budget_rows(content), BUDGET_COLUMNS)
+        write_csv(folder / "margins.csv", margin_rows(content), MARGIN_COLUMNS)
     yield 0.9, "report"
     write_pdf(folder / "report.pdf", content, pictures)

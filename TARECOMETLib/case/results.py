@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dosimetry.activity import ABSOLUTE
-from ..dosimetry.blur import is_resolved
+from ..dosimetry.blur import contrast_before_blur, expected_reading, is_resolved
 from ..dosimetry.compartments import LUNG, TUMOUR, Compartment
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
 from ..dosimetry.dvh import Dvh
@@ -164,6 +164,10 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
         ratio = tumour_to_normal(case, phase, ground, name)
         if ratio is not None:
             document["tumour_to_normal"] = {"ratio": ratio[0], "reference": ratio[1]}
+        if ratio is not None and fwhm is not None and "uncertainty" in document:
+            # In the uniform surrounding of a blurred sphere: what is read of the true mean, as a bias.
+            reading = expected_reading(volume_ml, fwhm, contrast_before_blur(ratio[0], volume_ml, fwhm))
+            document["uncertainty"]["blur_bias_percent"] = 100.0 * (reading - 1.0)
     return document
 
 

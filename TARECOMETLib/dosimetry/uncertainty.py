@@ -327,7 +327,11 @@ def _add_registration(
         near = float(np.mean(figures.mean_gy - pairs.mean(axis=1)))
         far = figures.mean_gy - float(np.mean([entry[name].mean_gy for entry in corners]))
         mean, spread = _levelling_loss(float(np.mean(distance**2)), near, far, registration_mm)
-        variance = registration_mm**2 * float(np.sum(slope**2)) + spread**2
+        # The image is looked at where it lies, off by one such shift already: on a parabola that alone shows a slope
+        # of its bend times the shift. What is left is the slope of a well-placed image.
+        bend = (pairs.sum(axis=1) - 2.0 * figures.mean_gy) / distance**2
+        own = max(0.0, float(np.sum(slope**2 - (registration_mm * bend) ** 2)))
+        variance = registration_mm**2 * own + spread**2
         coefficient = recovery.get(name, NO_BLUR).coefficient
         parts[name][REGISTRATION] = math.sqrt(variance) / coefficient
         bias[name] = -mean / coefficient

@@ -78,6 +78,16 @@ class CompartmentDose:
         Method to BED, EQD2 and equivalent uniform doses with their parameters; empty where no tissue is given.
     bed_dvh : dict
         Method to histogram of voxel BED.
+    relative_uncertainty : float or None
+        Standard uncertainty of the mean dose over the mean; None where there is none.
+    budget : tuple of (str, float, float)
+        Source, standard uncertainty of the mean local dose in Gy, share of the variance; largest first.
+    noise_sd_gy : float or None
+        Part of the SD of voxel doses that is image noise.
+    blur_bias_percent : float or None
+        What blur is expected to take off the mean; not in the uncertainty.
+    margins : tuple of (float, float)
+        Margin on the contour in mm and mean local dose in Gy.
     """
 
     name: str
@@ -91,6 +101,11 @@ class CompartmentDose:
     resolved: bool | None = None
     biological: dict[str, dict[str, float]] = field(default_factory=dict)
     bed_dvh: dict[str, Dvh] = field(default_factory=dict)
+    relative_uncertainty: float | None = None
+    budget: tuple[tuple[str, float, float], ...] = ()
+    noise_sd_gy: float | None = None
+    blur_bias_percent: float | None = None
+    margins: tuple[tuple[float, float], ...] = ()
 
     @property
     def volume_ml(self) -> float:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dosimetry.compartments import ALL_TUMOURS, WHOLE_NORMAL
+from ..dosimetry.compartments import ALL_TUMOURS, NORMAL_PERFUSED, WHOLE_NORMAL
+from ..dosimetry.uncertainty import COVERAGE_95
+from ..dosimetry.uncertainty_sampling import FEWEST_BAND_VOXELS
 from ..files import write_whole
 from .content import KERNEL, LOCAL, CompartmentDose, PhaseReport, phase_title
 from .glyphs import FAMILY, families, printable
@@ -61,7 +63,7 @@ def write_dvh_figure(
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=DPI, facecolor="white")
     for (title, names, left_out), left in zip(panels, (0.068, 0.568), strict=True):
         axes = figure.add_axes((left, 1.0 - (_ABOVE_IN + _PLOT_IN) / height_in, 0.425, _PLOT_IN / height_in))
-        _draw(axes, phases, names, method)
+        _draw(axes, phases, names, method, in_bed)
         if in_bed:
             axes.set_xlabel("BED (Gy)", fontsize=7.2, color=_INK, family=FAMILY, labelpad=2.5)
         heading = f"{title}, {METHOD_TITLES[method]}"
@@ -106,8 +108,21 @@ def _width(name: str) -> float:
     return 2.2 if name in (ALL_TUMOURS, WHOLE_NORMAL) else 1.15
 
 
-def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: str) -> None:
+def _bands(phase: PhaseReport, method: str) -> dict[str, float]:
+    """Relative uncertainty of the sums that get a band: a curve of few voxels gets none."""
+    return {
+        entry.name: entry.relative_uncertainty
+        for entry in phase.compartments
+        if entry.name in (ALL_TUMOURS, NORMAL_PERFUSED)
+        and entry.relative_uncertainty is not None
+        and method in entry.dvh
+        and entry.dvh[method].dose_gy.size >= FEWEST_BAND_VOXELS
+    }
+
+
+def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: str, in_bed: bool) -> None:
     end = 1.0
+    bands = {} if in_bed else {phase.phase: _bands(phase, method) for phase in phases[-1:]}
     for phase in phases:
         doses = {entry.name: entry.dvh[method] for entry in phase.compartments if method in entry.dvh}
         for number, name in enumerate(names):
@@ -115,6 +130,10 @@ def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: st
                 continue
             dose_gy, percent = doses[name].curve()
             end = max(end, float(dose_gy[percent >= _TAIL_PERCENT].max(initial=0.0)))
+            if name in bands.get(phase.phase, {}):
+                half = COVERAGE_95 * bands[phase.phase][name]
+                inner, outer = dose_gy * max(0.0, 1.0 - half), dose_gy * (1.0 + half)
+                axes.fill_betweenx(percent, inner, outer, color=COLORS[number], alpha=0.14, linewidth=0.0, zorder=1)
             # Marks at even heights, shifted from curve to curve so that they do not pile up.
             heights = np.arange(96.0 - 2.0 * number, 3.0, -24.0)
             marks = np.unique(np.searchsorted(-percent, -heights).clip(0, len(percent) - 1))

@@ -13,6 +13,7 @@ from ..files import write_whole
 from .content import ReportContent, phase_title
 from .dvh_figure import write_dvh_figure
 from .glyphs import printable
+from .margin_figure import write_margin_figure
 from .overlay_figure import DoseRow, default_center, write_overlay_figure
 from .pdf_data import page_data
 from .typeset import pages_of, pdf_of, prepare
@@ -51,14 +52,25 @@ def write_figures(content: ReportContent, folder: Path) -> tuple[PictureEntry, .
             "right is on the left. Dose below the white end of the bar is not shown."
         )
         entries.append(PictureEntry("Dose on the diagnostic CT", path, caption))
+    if any(entry.margins for phase in content.phases for entry in phase.compartments):
+        write_margin_figure(folder / "margins.png", content.phases, stale=stale)
     if any(method in entry.dvh for phase in content.phases for entry in phase.compartments):
         path = folder / "dvh.png"
         write_dvh_figure(path, content.phases, method, stale=stale)
         if any(method in entry.bed_dvh for phase in content.phases for entry in phase.compartments):
             # Beside the report, whose pages are few; the tables hold its figures.
             write_dvh_figure(folder / "dvh-bed.png", content.phases, method, stale=stale, in_bed=True)
-        entries.append(PictureEntry("Cumulative dose-volume histograms", path))
+        entries.append(PictureEntry("Cumulative dose-volume histograms", path, _band_words(content)))
     return tuple(entries)
+
+
+def _band_words(content: ReportContent) -> str:
+    if not any(entry.relative_uncertainty for phase in content.phases for entry in phase.compartments):
+        return ""
+    return (
+        "Bands: 95 % interval of all tumours and of normal perfused liver in the last phase; every dose of a curve "
+        "moves with its mean. Blur is not in them."
+    )
 
 
 def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntry] | None = None) -> int:

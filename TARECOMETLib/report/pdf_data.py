@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..dosimetry.compartments import ALL_TUMOURS, NON_PERFUSED, NORMAL_PERFUSED, WHOLE_NORMAL
+from ..dosimetry.uncertainty import COVERAGE_95
 from .content import KERNEL, LOCAL, CompartmentDose, FindingLine, PhaseReport, ReportContent, phase_title
 from .dvh_figure import METHOD_TITLES
 from .glyphs import printable
@@ -52,6 +53,7 @@ def page_data(content: ReportContent, findings: int, tumours: int, provenance: i
         "phases": [_phase(phase) for phase in content.phases],
         "findings": _findings(content, findings),
         "compartments": _compartments(content, tumours),
+        "budget": _budget(content, min(tumours, 3)),
         "phase_names": [phase.phase for phase in content.phases],
         "figure_method": METHOD_TITLES[content.figure_method],
         "methods": [printable(sentence) for sentence in method_sentences(content)],
@@ -200,14 +202,51 @@ def _rows(content: ReportContent, title: str) -> dict[str, Any]:
     }
 
 
+def _with_uncertainty(entry: CompartmentDose, method: str) -> str:
+    """Mean and one standard uncertainty, with as many digits as that has a meaning for."""
+    mean = _mean(entry, method)
+    if mean is None or entry.relative_uncertainty is None:
+        return number(mean)
+    sd = abs(entry.relative_uncertainty * mean)
+    decimals = 0 if sd >= 2.0 else 1
+    return f"{number(mean, decimals)} ± {number(sd, decimals)}"
+
+
+def _budget(content: ReportContent, most: int) -> list[list[str]]:
+    """The largest sources of the sums and of the largest tumours, for each phase."""
+    rows = []
+    for phase in content.phases:
+        entries = [entry for entry in phase.compartments if entry.budget]
+        tumours = sorted((e for e in entries if e.role == "tumour"), key=lambda e: -e.volume_ml)[:most]
+        sums = [e for title in (ALL_TUMOURS, NORMAL_PERFUSED, WHOLE_NORMAL) for e in entries if e.name == title]
+        for entry in [*sums, *tumours]:
+            mean = _mean(entry, LOCAL)
+            if mean is None or entry.relative_uncertainty is None:
+                continue
+            half = COVERAGE_95 * abs(entry.relative_uncertainty * mean)
+            sources = ", ".join(f"{source} {100.0 * share:.0f} %" for source, _, share in entry.budget[:3])
+            rows.append(
+                [
+                    phase.phase,
+                    name(entry.name),
+                    f"{number(max(0.0, mean - half), 0)} to {number(mean + half, 0)}",
+                    number(entry.relative_uncertainty, 1, 100.0),
+                    printable(sources),
+                    number(entry.blur_bias_percent, 0),
+                    number(entry.noise_sd_gy, 0),
+                ]
+            )
+    return rows
+
+
 def _line(phase: str, entry: CompartmentDose | None, method: str) -> dict[str, Any]:
     if entry is None:
         return {"phase": phase, "values": [NONE] * 9, "unresolved": False}
     dvh = entry.dvh.get(method)
     values = [
         number(entry.activity_mbq),
-        number(_mean(entry, LOCAL)),
-        number(_mean(entry, KERNEL)),
+        _with_uncertainty(entry, LOCAL),
+        _with_uncertainty(entry, KERNEL),
         number(entry.multicompartment_gy),
         number(dvh.sd_gy() if dvh else None),
         number(dvh.dose_to_volume_gy(70.0) if dvh else None),

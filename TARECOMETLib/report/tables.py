@@ -35,7 +35,13 @@ COMPARTMENT_COLUMNS = (
     "tumour_to_normal",
     "normal_reference",
     "resolved",
+    "mean_uncertainty_gy",
+    "main_uncertainty",
+    "noise_sd_gy",
+    "blur_bias_percent",
 )
+BUDGET_COLUMNS = ("case_id", "results", "phase", "compartment", "source", "uncertainty_gy", "share_of_variance")
+MARGIN_COLUMNS = ("case_id", "results", "phase", "compartment", "margin_mm", "mean_gy")
 DVH_COLUMNS = ("case_id", "results", "phase", "compartment", "method", "dose_gy", "volume_percent", "volume_ml")
 Row = Mapping[str, Any]
 
@@ -70,6 +76,26 @@ def dvh_rows(content: ReportContent, points: int = 200) -> list[dict[str, Any]]:
                     for d, v in zip(*dvh.curve(points), strict=True)
                 ]
     return rows
+
+
+def budget_rows(content: ReportContent) -> list[dict[str, Any]]:
+    """Rows of the uncertainty budget: each source of each compartment's mean local dose, largest first."""
+    return [
+        {**_identity(content, phase, entry), "source": source, "uncertainty_gy": gy, "share_of_variance": share}
+        for phase in content.phases
+        for entry in phase.compartments
+        for source, gy, share in entry.budget
+    ]
+
+
+def margin_rows(content: ReportContent) -> list[dict[str, Any]]:
+    """Rows of the margin table: mean local dose with the contour drawn smaller or larger."""
+    return [
+        {**_identity(content, phase, entry), "margin_mm": float(margin), "mean_gy": float(mean)}
+        for phase in content.phases
+        for entry in phase.compartments
+        for margin, mean in entry.margins
+    ]
 
 
 def write_compartments_csv(path: Path, rows: Iterable[Row]) -> None:
@@ -146,9 +172,21 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
             # The ratio is one of local mean doses.
             **(ratio if method == "local" else {}),
             "resolved": entry.resolved,
+            **_uncertainty(entry, dvh.mean_gy()),
             # Only there where a tissue is given: columns of their own.
             **entry.biological.get(method, {}),
         }
     if entry.multicompartment_gy is not None:
         activity = {"volume_ml": entry.volume_ml, "mass_g": entry.mass_g}
         yield {"method": MULTICOMPARTMENT, **activity, "mean_gy": entry.multicompartment_gy}
+
+
+def _uncertainty(entry: CompartmentDose, mean_gy: float) -> dict[str, Any]:
+    if entry.relative_uncertainty is None:
+        return {}
+    return {
+        "mean_uncertainty_gy": abs(entry.relative_uncertainty * mean_gy),
+        "main_uncertainty": entry.budget[0][0] if entry.budget else None,
+        "noise_sd_gy": entry.noise_sd_gy,
+        "blur_bias_percent": entry.blur_bias_percent,
+    }

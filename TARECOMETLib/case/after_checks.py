@@ -10,6 +10,8 @@ from ..dosimetry.compartments import LUNG, TUMOUR
 from ..dosimetry.uncertainty_inputs import proposed_fwhm_mm
 from ..imaging.emission import negative_share
 from ..imaging.volume import Volume
+from ..physics.nuclides import constants_set
+from .balance_causes import causes_sentence, matching_causes
 from .document import Case
 from .findings import BLOCK, DOUBT, NOTE, Finding
 from .lung import lung_report
@@ -22,6 +24,10 @@ REGISTRATION_DOUBT_BELOW = 0.85
 LUNG_LIMIT_GY, LUNG_LIMIT_MBQ = 30.0, 610.0
 _FIELD_SURPLUS_NOTICED = 1.05
 _NEGATIVE_NOTICED = 0.01
+_WHOLE_LIVER = 0.99
+# Blur and background leave two thirds of the field's counts in the territories of the lobes treated.
+_LEAST_IN_TERRITORIES, _MOST_OUTSIDE_TERRITORIES = 0.4, 0.2
+_TERRITORY_QUIET = (0.75, 1.33)
 # Below this measured tumour-to-normal ratio its true contrast cannot be told from the surroundings' own variation.
 _CONTRAST_KNOWN = 1.2
 
@@ -30,10 +36,11 @@ def check_phase(case: Case, phase: Phase, ground: Ground, image: Volume) -> list
     """All findings about one phase, unsorted."""
     return [
         *_registration(phase),
-        *_balance(phase),
+        *_balance(case, phase),
         *_negative(phase, image),
         *_coverage(phase),
         *_outside(phase),
+        *_where_activity_is(phase),
         *_overlap(case, ground),
         *_blur(case, phase, ground),
         *_lungs(case, phase, ground),
@@ -56,7 +63,7 @@ def _registration(phase: Phase) -> list[Finding]:
     return []
 
 
-def _balance(phase: Phase) -> list[Finding]:
+def _balance(case: Case, phase: Phase) -> list[Finding]:
     if phase.calibration != ABSOLUTE:
         return []
     found = []
@@ -70,7 +77,7 @@ def _balance(phase: Phase) -> list[Finding]:
                 phase.image_role,
                 f"liver and lungs hold {ratio:.2f} of the net injected activity, expected "
                 f"{BALANCE_QUIET[0]:g} to {BALANCE_QUIET[1]:g}",
-                "Check vial, residual, times and calibration, or write the reason under accepted in the case",
+                _balance_mend(case, phase),
             )
         )
     field_ratio = phase.balance["field_ratio"]
@@ -84,6 +91,63 @@ def _balance(phase: Phase) -> list[Finding]:
                 "it outside liver and lungs: low-count PET is biased upward in empty regions; doses do not use it",
             )
         )
+    return found
+
+
+def _balance_mend(case: Case, phase: Phase) -> str:
+    """What to look at: the mistakes that would give this very ratio, then what else there is."""
+    facts = case.images[phase.image_role].emission
+    causes = matching_causes(phase.balance["ratio"], case, facts, constants_set(case.constants_set))
+    advice = "Check vial, residual, times and calibration, or write the reason under accepted in the case"
+    if phase.balance["liver_in_field_share"] < _WHOLE_LIVER:
+        advice = "Its field cuts the liver off; " + advice.lower()
+    return f"{causes_sentence(causes)}. {advice}" if causes else advice
+
+
+def _where_activity_is(phase: Phase) -> list[Finding]:
+    """Perfused territories against where the image has its activity."""
+    found = []
+    balance = phase.balance
+    in_territories, in_liver = balance["territories_share_of_field"], balance["liver_share_of_field"]
+    if in_territories < _LEAST_IN_TERRITORIES:
+        found.append(
+            Finding(
+                DOUBT,
+                "counts-elsewhere",
+                phase.image_role,
+                f"{100.0 * in_territories:.0f} % of its field's activity lie in the injected territories, expected at "
+                f"least {100.0 * _LEAST_IN_TERRITORIES:.0f} %",
+                "Look at the fused images: check registration, orientation, territories, and which territory was given",
+            )
+        )
+    elif in_liver - in_territories > _MOST_OUTSIDE_TERRITORIES * in_liver:
+        outside = 100.0 * (in_liver - in_territories) / in_liver
+        found.append(
+            Finding(
+                DOUBT,
+                "outside-territories",
+                phase.image_role,
+                f"{outside:.0f} % of the liver's activity lie outside the injected territories, expected at most "
+                f"{100.0 * _MOST_OUTSIDE_TERRITORIES:.0f} %",
+                "Check the territories' contours, and that no injection is missing",
+            )
+        )
+    if phase.calibration != ABSOLUTE:
+        return found
+    for territory in sorted({d.territory for d in phase.deliveries}):
+        given = sum(d.liver_mbq for d in phase.deliveries if d.territory == territory)
+        ratio = phase.activity_mbq.get(territory, 0.0) / given
+        if not _TERRITORY_QUIET[0] <= ratio / balance["ratio"] <= _TERRITORY_QUIET[1]:
+            found.append(
+                Finding(
+                    DOUBT,
+                    "territory-activity",
+                    f'territory "{territory}"',
+                    f"it holds {ratio:.2f} of what was injected into it, liver and lungs {balance['ratio']:.2f} of "
+                    f"all; expected a quotient of {_TERRITORY_QUIET[0]:g} to {_TERRITORY_QUIET[1]:g}",
+                    "Check each injection's vial and territory (exchanged?), and the contours",
+                )
+            )
     return found
 
 

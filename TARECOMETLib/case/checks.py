@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import numpy as np
-
 from ..dosimetry.activity import ABSOLUTE
-from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR
+from ..dosimetry.compartments import LIVER, TERRITORY, TUMOUR
 from ..errors import InputError
 from ..imaging.emission import COUNTS, concentration_factor, hours_between, require_nuclide_half_life
 from ..imaging.header_remarks import HEADER_REMARKS
-from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
+from .contour_rules import check_contours
 from .document import MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
 from .findings import BLOCK, DOUBT, NOTE, Finding, from_error
 from .inputs import Inputs
+from .plausibility import check_plausibility
 
-# A tumour may bulge a little over a smoothly drawn liver; below this it is not worth a person's attention.
-_OUTSIDE_NOTICED_SHARE, _OUTSIDE_NOTICED_ML = 0.02, 0.1
 _ADMINISTRATION_DIFFERENCE_H = 1.0
 
 
 def check_case(case: Case, inputs: Inputs) -> list[Finding]:
     """All findings that need no computation, unsorted."""
     findings = list(inputs.findings)
-    for check in (_structure, _times, _emission, _contours):
+    for check in (_structure, _times, _emission, check_contours, check_plausibility):
         findings.extend(check(case, inputs))
     return findings
 
@@ -172,84 +169,3 @@ def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
                 Finding(BLOCK, "nuclide", role, f"its nuclide is {facts.radionuclide}, expected Y-90", "Check the role")
             )
     return found
-
-
-def _covered(contour: Volume, image: Volume) -> float:
-    """Share of a contour's voxels whose centers lie in an image."""
-    index = np.argwhere(contour.array)[:, ::-1]
-    points = np.concatenate((index, np.ones((len(index), 1))), axis=1)
-    inside = (points @ (image.geometry.lps_to_ijk @ contour.geometry.ijk_to_lps).T)[:, :3]
-    limit = np.array(image.geometry.shape_kji[::-1]) - 0.5
-    return float(np.mean(np.all((inside >= -0.5) & (inside <= limit), axis=1)))
-
-
-def _contours(case: Case, inputs: Inputs) -> list[Finding]:
-    found = []
-    livers = case.contours_of(LIVER)
-    liver = inputs.contours.get(livers[0]) if livers else None
-    for contour in case.contours:
-        volume = inputs.contours.get(contour.name)
-        if volume is None:
-            continue
-        where = f'contour "{contour.name}"'
-        if not volume.array.any():
-            found.append(Finding(BLOCK, "empty-contour", where, "it is empty", "Draw it or take it out of the case"))
-            continue
-        image = inputs.images.get(contour.drawn_on)
-        if image is not None:
-            covered = _covered(volume, image)
-            if covered < 0.99:
-                found.append(
-                    Finding(
-                        BLOCK,
-                        "outside-image",
-                        where,
-                        f"{100.0 * (1.0 - covered):.0f} % of it lies outside the {contour.drawn_on} image",
-                        "Check that it was drawn on this image",
-                    )
-                )
-                continue
-        if liver is not None and liver.array.any() and contour.role in (TUMOUR, TERRITORY):
-            found.extend(_inside_liver(contour.name, contour.role, volume, liver))
-    if not case.contours_of(LUNG):
-        found.append(Finding(NOTE, "no-lungs", "contours", "no lungs are drawn: lung dose uses the assumed lung mass"))
-    return found
-
-
-def _inside_liver(name: str, role: str, volume: Volume, liver: Volume) -> list[Finding]:
-    inside = _share_inside(volume, liver)
-    outside_ml = (1.0 - inside) * float(volume.array.sum()) * volume.geometry.voxel_volume_ml
-    where = f'{"tumour" if role == TUMOUR else "territory"} "{name}"'
-    if inside < 0.5:
-        return [
-            Finding(
-                BLOCK,
-                "outside-liver",
-                where,
-                f"{100.0 * (1.0 - inside):.0f} % of it lies outside the liver, expected under half",
-                "Check its contour, its role, and the liver's contour",
-            )
-        ]
-    if 1.0 - inside > _OUTSIDE_NOTICED_SHARE and outside_ml > _OUTSIDE_NOTICED_ML:
-        return [
-            Finding(
-                DOUBT,
-                "partly-outside-liver",
-                where,
-                f"{outside_ml:.1f} mL of it ({100.0 * (1.0 - inside):.0f} %) lie outside the liver",
-                "Correct either contour, or say why; this part stays in the contour and out of normal liver",
-            )
-        ]
-    return []
-
-
-def _share_inside(volume: Volume, other: Volume) -> float:
-    """Share of a contour's voxels whose centers lie in another contour."""
-    index = np.argwhere(volume.array)[:, ::-1]
-    points = np.concatenate((index, np.ones((len(index), 1))), axis=1)
-    there = np.rint((points @ (other.geometry.lps_to_ijk @ volume.geometry.ijk_to_lps).T)[:, 2::-1]).astype(int)
-    shape = np.array(other.geometry.shape_kji)
-    valid = np.all((there >= 0) & (there < shape), axis=1)
-    hit = np.zeros(len(there), dtype=bool)
-    hit[valid] = other.array[tuple(there[valid].T)]
-    return float(hit.mean())

@@ -32,7 +32,7 @@ _YTTRIUM_CODES = ("14691008", "C-145A4", "14691005")
 _LEAST_DOSE_BQ, _MOST_DOSE_MBQ = 1.0e5, 1.0e5
 _SAME_TIME_S, _SERIES_AHEAD_S = 60.0, 1800.0
 _REWIND_LIMIT_S = 6.0 * SECONDS_PER_HOUR
-_SAME_SCALE = 0.01
+_SAME_SCALE, _DECAY_FACTOR_EXCESS = 0.01, 1.03
 
 
 def emission_facts(headers: Sequence[Any]) -> EmissionFacts:
@@ -59,6 +59,8 @@ def emission_facts(headers: Sequence[Any]) -> EmissionFacts:
         remarks.append("branching-ratio")
     _odd_administration(item, remarks)
     _odd_corrections(header, correction, remarks)
+    if correction == "START":
+        _odd_decay_factor(frames, acquired, scan_start, remarks)
     return EmissionFacts(
         units=units,
         decay_correction=correction or None,
@@ -207,6 +209,27 @@ def _odd_corrections(header: Any, correction: str, remarks: list[str]) -> None:
         remarks.append("no-scatter-correction")
     if header.get("Modality") == "PT" and correction in ("START", "ADMIN") and "DECY" not in listed:
         remarks.append("decay-not-listed")
+    if header.get("Modality") == "PT" and correction == "NONE" and "DECY" in listed:
+        remarks.append("decay-listed")
+
+
+def _odd_decay_factor(
+    frames: Sequence[Any], acquired: Sequence[datetime | None], scan_start: datetime | None, remarks: list[str]
+) -> None:
+    """Decay factors that reach further back than the scan's start: START is what the header says, not what it did."""
+    items = frames[0].get("RadiopharmaceuticalInformationSequence") or [{}]
+    half_life_s = _positive(items[0].get("RadionuclideHalfLife"))
+    if half_life_s is None or scan_start is None:
+        return
+    for frame, time in zip(frames, acquired, strict=True):
+        factor = _positive(frame.get("DecayFactor"))
+        duration_ms = _positive(frame.get("ActualFrameDuration")) or 0.0
+        if factor is None or time is None:
+            continue
+        reach_s = max((time - scan_start).total_seconds(), 0.0) + duration_ms / 1000.0
+        if factor > _DECAY_FACTOR_EXCESS * 2.0 ** (reach_s / half_life_s):
+            remarks.append("decay-factor")
+            return
 
 
 def _slice_delay_s(

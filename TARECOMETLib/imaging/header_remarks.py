@@ -73,6 +73,19 @@ HEADER_REMARKS = {
         "its decay correction says that values are corrected, and the list of corrections has no DECY",
         "Check whether the values are decay-corrected",
     ),
+    "decay-listed": (
+        "doubt",
+        "its decay correction says NONE, and the list of corrections holds DECY",
+        "Check whether the values are decay-corrected, and to which time",
+    ),
+    "decay-factor": (
+        "doubt",
+        (
+            "its decay factor (0054,1321) is larger than its frames explain under START: the values may stand for the "
+            "injection"
+        ),
+        "Check to which time the scanner corrects; ADMIN in the case's emission facts undoes it",
+    ),
     "branching-ratio": (
         "doubt",
         "its positron fraction is not that of 90Y (3.2e-5): its values may be divided by another nuclide's",

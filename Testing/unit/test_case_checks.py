@@ -94,7 +94,9 @@ class TestDates(LoadedCase):
         late = self.at("2026-04-14T14:05", "2026-04-15T08:06")
         self.assert_blocked(late, self.loaded, "dates", "before injection", "2026-04-15T08:06")
         early = self.at("2026-04-02T10:39", "2026-04-14T14:50")
-        self.assert_blocked(early, self.loaded, "dates", "after injection", "2026-04-02T10:39")
+        # Thirteen days of decay do not fit the PET's activity either.
+        self.assertEqual([c for s, c in self.found(early) if s == BLOCK], ["dates", "field-activity"])
+        self.assert_refused(lambda: finish(run_case(early, self.loaded)), "after injection", code="dates")
 
     def test_of_header_and_case_that_differ_by_over_an_hour_are_a_doubt(self):
         for time, expected in (("2026-04-14T13:06", []), ("2026-04-14T12:04", [(DOUBT, "administration-time")])):

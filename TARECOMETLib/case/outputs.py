@@ -7,15 +7,19 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..imaging.image_files import write_image
 from ..imaging.volume import Volume
 from .biology import bed_map_gy
 from .document import Case, CaseFiles
+from .findings import NOTE, Finding
 from .inputs import Inputs, load_inputs
+from .plan import CasePlan, plan_of_results
+from .plan_results import plan_document
 from .reporting import write_report
-from .results import results_document
+from .results import finding_document, results_document
 from .steps import Steps, part
 from .workflow import CaseResults, run_case
 
@@ -69,6 +73,7 @@ def write_results(results: CaseResults, inputs: Inputs, out: Path) -> Steps[Writ
     try:
         aside.mkdir(parents=True)
         document = results_document(results)
+        plan = _planned(results, document)
         for phase, computed in results.phases.items():
             for method, dose_gy in computed.dose_gy.items():
                 yield 0.0, f"writing {phase} dose map"
@@ -79,11 +84,27 @@ def write_results(results: CaseResults, inputs: Inputs, out: Path) -> Steps[Writ
                     write_image(aside / f"bed-{phase}-{method}.nrrd", Volume(bed_gy, results.ground.parcels.geometry))
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (aside / "results.json").write_text(text, encoding="utf-8")
-        yield from part(write_report(results, document, inputs, aside), 0.1, 1.0)
+        yield from part(write_report(results, document, inputs, aside, plan), 0.1, 1.0)
         paths = _move_all(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Written(results, inputs, tuple(paths))
+
+
+def _planned(results: CaseResults, document: dict[str, Any]) -> CasePlan | None:
+    """The plan of a case that has one, put into the document; a plan that cannot be made keeps no dose back."""
+    if results.case.plan is None:
+        return None
+    try:
+        plan = plan_of_results(results)
+    except InputError as error:
+        document["warnings"].append(
+            finding_document(Finding(NOTE, "plan", error.where, f"there is no plan: {error.problem}", error.mend))
+        )
+        return None
+    if plan is not None:
+        document["plan"] = plan_document(plan)
+    return plan
 
 
 def _move_all(aside: Path, out: Path) -> list[Path]:

@@ -33,6 +33,8 @@ from .biology import biological_metrics, radiobiology, tissue_of
 from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
 from .inputs import Inputs
 from .phase import LOCAL, Phase
+from .plan import CasePlan
+from .plan_report import plan_report
 from .steps import Steps
 from .workflow import CaseResults
 
@@ -40,7 +42,9 @@ _IMAGE_WORDS = {MAA_SPECT: "99mTc-MAA SPECT", Y90_PET: "90Y PET", Y90_SPECT: "90
 KERNEL_SOURCE = "PENELOPE 2018 (penRed), ICRP 107 spectrum, ICRU four-component soft tissue; see SOURCES.md"
 
 
-def report_content(results: CaseResults, document: dict[str, Any], inputs: Inputs) -> ReportContent:
+def report_content(
+    results: CaseResults, document: dict[str, Any], inputs: Inputs, plan: CasePlan | None = None
+) -> ReportContent:
     """What the report says, from the results and their document.
 
     Parameters
@@ -50,6 +54,8 @@ def report_content(results: CaseResults, document: dict[str, Any], inputs: Input
         ``results_document(results)``.
     inputs : Inputs
         For the diagnostic image.
+    plan : CasePlan, optional
+        What was planned.
     """
     case = results.case
     ct_entry = case.images.get(DIAGNOSTIC)
@@ -87,6 +93,7 @@ def report_content(results: CaseResults, document: dict[str, Any], inputs: Input
         kernel_source=KERNEL_SOURCE,
         provenance=tuple(provenance),
         figure_method=LOCAL,
+        plan=plan_report(plan) if plan is not None else None,
     )
 
 
@@ -159,9 +166,11 @@ def _uncertain(stored: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def write_report(results: CaseResults, document: dict[str, Any], inputs: Inputs, folder: Path) -> Steps[None]:
+def write_report(
+    results: CaseResults, document: dict[str, Any], inputs: Inputs, folder: Path, plan: CasePlan | None = None
+) -> Steps[None]:
     """Figures, tables and report.pdf into a folder."""
-    content = report_content(results, document, inputs)
+    content = report_content(results, document, inputs, plan)
     yield 0.0, "figures"
     pictures = write_figures(content, folder / "figures")
     yield 0.7, "tables"

@@ -14,7 +14,7 @@ from ..errors import InputError
 from .criteria import Criterion, Targets, choose_targets, make_criteria
 from .goals import Goal
 from .models import ModelRow, NoRow, model_table
-from .optimiser import Optimum, Problem, make_problem, optimise
+from .optimiser import Optimum, Problem, keep_inside, make_problem, optimise
 from .patient import PlanInputs, Region
 from .retreatment import EarlierTreatment
 from .trade_off import TradeOff, trade_off
@@ -163,7 +163,7 @@ def make_plan(inputs: PlanInputs, wishes: Wishes) -> Plan:
         curve = trade_off(problem, optimum)
     except InputError as error:
         reason = str(error)
-    activity, chosen_by = _chosen(inputs, wishes, optimum, curve)
+    activity, chosen_by = _chosen(inputs, wishes, problem, optimum, curve)
     windows = tuple(feasible_window(criteria, number, activity) for number in range(len(inputs.injections)))
     draws = draw(inputs, criteria, wishes.uncertainty) if wishes.uncertainty is not None else None
     return Plan(
@@ -193,14 +193,14 @@ def statuses(criteria: Sequence[Criterion], activity_gbq: np.ndarray) -> tuple[S
 
 
 def _chosen(
-    inputs: PlanInputs, wishes: Wishes, optimum: Optimum | None, curve: TradeOff | None
+    inputs: PlanInputs, wishes: Wishes, problem: Problem | None, optimum: Optimum | None, curve: TradeOff | None
 ) -> tuple[np.ndarray, str]:
     activity = np.zeros(len(inputs.injections))
     chosen_by = "none"
     if optimum is not None:
         activity, chosen_by = optimum.activity_gbq.copy(), "largest worst margin"
-        if wishes.normal_liver_gy is not None and curve is not None:
-            activity = curve.activities_at(wishes.normal_liver_gy)
+        if wishes.normal_liver_gy is not None and curve is not None and problem is not None:
+            activity = curve_point(problem, curve, wishes.normal_liver_gy)
             chosen_by = f"{wishes.normal_liver_gy:g} Gy to whole normal liver on the trade-off curve"
     typed = [value for value in wishes.prescribed_gbq if value is not None]
     for number, value in enumerate(wishes.prescribed_gbq):
@@ -209,6 +209,12 @@ def _chosen(
     if typed:
         chosen_by = "typed" if len(typed) == len(activity) else f"typed, the others by {chosen_by}"
     return activity, chosen_by
+
+
+def curve_point(problem: Problem, curve: TradeOff, normal_gy: float) -> np.ndarray:
+    """Activities of a point of the trade-off curve; between samples of a bent curve drawn in until limits hold."""
+    activity = curve.activities_at(normal_gy)
+    return activity if curve.exact else keep_inside(activity, problem)
 
 
 def predictions(plan: Plan, activity_gbq: np.ndarray | None = None) -> list[Prediction]:

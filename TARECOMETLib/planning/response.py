@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,25 @@ class Response:
             # The root written so that nothing cancels for a small square term.
             return 2.0 * (bound - start) / (slope + np.sqrt(slope**2 + 4.0 * square * (bound - start)))
         return self._search(bound, injection, base)
+
+    def condensed(self, most: int = 3000) -> Response:
+        """The same figure of fewer voxels, for searches: alike voxels are taken together.
+
+        Voxels are sorted by the share of their dose that each injection brings, then by dose, and cut into pieces of
+        equal number; each piece keeps its volume and mean.
+        """
+        if self.rate_gy_per_gbq is None or self.voxel_ml is None or len(self.voxel_ml) <= most:
+            return self
+        rates, sizes = self.rate_gy_per_gbq, self.voxel_ml
+        total = rates.sum(axis=1)
+        shares = np.rint(8.0 * rates / np.where(total > 0.0, total, 1.0)[:, None]).astype(int)
+        mix = shares @ (9 ** np.arange(rates.shape[1]))
+        order = np.lexsort((total, mix))
+        edges = np.flatnonzero(np.diff(mix[order])) + 1
+        starts = np.unique(np.concatenate(([0], edges, np.linspace(0, len(order), most, endpoint=False).astype(int))))
+        volume = np.add.reduceat(sizes[order], starts)
+        mean = np.add.reduceat((rates * sizes[:, None])[order], starts, axis=0) / volume[:, None]
+        return replace(self, rate_gy_per_gbq=mean, voxel_ml=volume)
 
     def _search(self, bound: float, injection: int, base: np.ndarray) -> float:
         from scipy.optimize import brentq

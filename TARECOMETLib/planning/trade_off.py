@@ -9,7 +9,7 @@ import numpy as np
 from .optimiser import Optimum, Problem, farthest_above, optimise
 
 # Points of a curve that has no straight pieces.
-_SAMPLES = 12
+_SAMPLES = 8
 _MOST_CORNERS = 60
 
 
@@ -56,7 +56,7 @@ def trade_off(problem: Problem, optimum: Optimum | None = None) -> TradeOff:
         start = _plan(problem, 0.0)  # a territory without normal liver costs it nothing
     end = (best.normal_liver_gy, best.worst_margin, best.activity_gbq)
     if not problem.is_linear:
-        inner = [_plan(problem, share * end[0]) for share in np.linspace(0.0, 1.0, _SAMPLES + 1)[1:-1]]
+        inner = [_plan(problem, share * end[0], share * end[2]) for share in np.linspace(0.0, 1.0, _SAMPLES + 1)[1:-1]]
         points, exact = _rising([start, *inner, end]), False
     else:
         points, exact = _corners(problem, start, end), True
@@ -65,8 +65,8 @@ def trade_off(problem: Problem, optimum: Optimum | None = None) -> TradeOff:
     )
 
 
-def _plan(problem: Problem, normal_gy: float) -> tuple[float, float, np.ndarray]:
-    found = optimise(problem, normal_gy)
+def _plan(problem: Problem, normal_gy: float, start_gbq: np.ndarray | None = None) -> tuple[float, float, np.ndarray]:
+    found = optimise(problem, normal_gy, start_gbq)
     return found.normal_liver_gy, found.worst_margin, found.activity_gbq
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..dosimetry.compartments import ALL_TUMOURS
 from ..errors import InputError
 from .criteria import Criterion
-from .goals import LUNG_ACTIVITY, LUNGS, RESERVE
+from .goals import LUNG_ACTIVITY, LUNGS
 from .patient import PERFUSED, TUMOUR, PlanInputs, perfused_name
-from .response import Response
-from .window import feasible_window
 
 PERCENTILES = (5.0, 50.0, 95.0)
 
@@ -149,119 +147,136 @@ class CriterionBand:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Criteria of each draw, in the order of those they were drawn from, and those that could not be scaled."""
+    """How each draw changes the dose per activity of each criterion.
+
+    Parameters
+    ----------
+    criteria : tuple of Criterion
+        Those that can be scaled.
+    factors : tuple of ndarray of shape (draws, injections)
+        Of each criterion: a figure of a draw is the figure at activities times its factors.
+    left_out : tuple of Criterion
+        Figures that need the voxels of two injections at once.
+    """
 
     criteria: tuple[Criterion, ...]
-    drawn: tuple[tuple[Criterion, ...], ...]
+    factors: tuple[np.ndarray, ...]
     left_out: tuple[Criterion, ...]
 
 
-def _log_normal(rng: np.random.Generator, relative_sd: float, count: int) -> np.ndarray:
+def _log_normal(rng: np.random.Generator, relative_sd: float, *shape: int) -> np.ndarray:
     """Factors with median 1 and this relative standard deviation, which stay above 0."""
-    return np.exp(rng.normal(0.0, math.sqrt(math.log1p(relative_sd**2)), count))
+    return np.exp(rng.normal(0.0, math.sqrt(math.log1p(relative_sd**2)), shape))
 
 
 def draw(inputs: PlanInputs, criteria: Sequence[Criterion], uncertainty: Uncertainty) -> Draws:
-    """Criteria as they would be with other inputs.
+    """Draw the inputs many times.
 
     A figure scales with its region's mean: a D70 follows the uptake of its tumour, not the change of its shape.
-    Figures that need the voxels of two injections at once are left out.
     """
     rng = np.random.default_rng(uncertainty.seed)
-    kept = [c for c in criteria if c.response.rate_gy_per_gbq is None]
+    number = uncertainty.draws
     tumours = inputs.of_kind(TUMOUR)
     counts = np.array([t.counts for t in tumours]).reshape(len(tumours), len(inputs.injections))
     total = np.array(inputs.territory_counts)
     rest = np.maximum(total - counts.sum(axis=0), 0.0)
     shunts = np.array([injection.lung_shunt_fraction for injection in inputs.injections])
-    names = [tumour.name for tumour in tumours]
+    uptake = _log_normal(rng, uncertainty.tumour_to_normal_relative_sd, number, len(tumours))
+    size = _log_normal(rng, uncertainty.volume_relative_sd, number, len(tumours))
+    normal_size = _log_normal(rng, uncertainty.volume_relative_sd, number, 1)
+    shunt = np.minimum(shunts * _log_normal(rng, uncertainty.lung_shunt_relative_sd, number, 1), 0.999)
+    error = uncertainty.prediction_error or PredictionError("none")
+    tumour_error = error.tumour_ratio * np.exp(rng.normal(0.0, error.tumour_log_sd, (number, len(tumours))))
+    normal_error = error.normal_ratio * np.exp(rng.normal(0.0, error.normal_log_sd, (number, 1)))
+    # Activity that stays in the liver, and what one count's share of it becomes.
+    kept = (1.0 - shunt) / (1.0 - shunts)
+    tumour_counts = (uptake * size) @ counts
+    per_count = kept * total / (tumour_counts + rest * normal_size)
+    factors = {t.name: per_count * (uptake * tumour_error)[:, [n]] for n, t in enumerate(tumours)}
     masses = np.array([tumour.mass_g for tumour in tumours])
-    drawn = []
-    for _ in range(uncertainty.draws):
-        uptake = _log_normal(rng, uncertainty.tumour_to_normal_relative_sd, len(tumours))
-        size = _log_normal(rng, uncertainty.volume_relative_sd, len(tumours))
-        normal_size = float(_log_normal(rng, uncertainty.volume_relative_sd, 1)[0])
-        shunt = np.minimum(shunts * _log_normal(rng, uncertainty.lung_shunt_relative_sd, 1)[0], 0.999)
-        tumour_error, normal_error = _errors(rng, uncertainty.prediction_error, len(tumours))
-        now = counts * (uptake * size)[:, None]
-        per_share = (1.0 - shunt) / (1.0 - shunts) * total / (now.sum(axis=0) + rest * normal_size)
-        # Normal liver: counts and mass grow alike, so its dose follows the shared-out activity alone.
-        of_normal = per_share * normal_error
-        factors = {name: per_share * uptake[n] * tumour_error[n] for n, name in enumerate(names)}
-        held = now.sum(axis=0) * per_share / np.maximum(counts.sum(axis=0), 1e-300)
-        mean_error = float(np.average(tumour_error, weights=masses)) if len(tumours) else 1.0
-        grown = float((masses * size).sum() / masses.sum()) if len(tumours) else 1.0
-        factors[ALL_TUMOURS] = held / grown * mean_error
-        of_lungs = np.where(shunts > 0.0, shunt / np.where(shunts > 0.0, shunts, 1.0), 1.0)
-        perfused = _perfused_factors(inputs, shunt, shunts, normal_size, grown)
-        drawn.append(tuple(_scaled(c, factors, of_normal, of_lungs, perfused) for c in kept))
-    return Draws(tuple(kept), tuple(drawn), tuple(c for c in criteria if c.response.rate_gy_per_gbq is not None))
-
-
-def _errors(rng: np.random.Generator, error: PredictionError | None, tumours: int) -> tuple[np.ndarray, float]:
-    if error is None:
-        return np.ones(tumours), 1.0
-    of_tumours = error.tumour_ratio * np.exp(rng.normal(0.0, error.tumour_log_sd, tumours))
-    return of_tumours, float(error.normal_ratio * np.exp(rng.normal(0.0, error.normal_log_sd)))
-
-
-def _perfused_factors(
-    inputs: PlanInputs, shunt: np.ndarray, shunts: np.ndarray, normal_size: float, grown: float
-) -> dict[str, np.ndarray]:
-    """All activity of a territory stays in it: its mean follows shunt and mass alone."""
-    factors = {}
-    territories = [perfused_name(injection.territory) for injection in inputs.injections]
+    if tumours:
+        grown = (size @ masses / masses.sum())[:, None]
+        error_of_all = (tumour_error @ masses / masses.sum())[:, None]
+        all_counts = np.where(counts.sum(axis=0) > 0.0, counts.sum(axis=0), 1.0)
+        factors[ALL_TUMOURS] = per_count * tumour_counts / all_counts / grown * error_of_all
     for region in inputs.of_kind(PERFUSED):
-        number = territories.index(region.name)
-        inside = [t.mass_inside_g[number] for t in inputs.of_kind(TUMOUR) if t.mass_inside_g]
-        share = min(sum(inside) / region.mass_g, 1.0)
-        factors[region.name] = (1.0 - shunt) / (1.0 - shunts) / (share * grown + (1.0 - share) * normal_size)
-    return factors
+        # All activity of a territory stays in it: its mean follows lung shunt and mass alone.
+        place = [perfused_name(injection.territory) for injection in inputs.injections].index(region.name)
+        inside = np.array([t.mass_inside_g[place] if t.mass_inside_g else 0.0 for t in tumours])
+        normal_g = max(region.mass_g - float(inside.sum()), 0.0)
+        mass = (size @ inside if tumours else 0.0) + normal_g * normal_size[:, 0]
+        factors[region.name] = kept * (float(inside.sum()) + normal_g) / mass[:, None]
+    # Normal liver: counts and mass grow alike, so its dose follows the shared-out activity alone.
+    of_normal = per_count * normal_error
+    of_lungs = np.where(shunts > 0.0, shunt / np.where(shunts > 0.0, shunts, 1.0), 1.0)
 
+    def factor_of(criterion: Criterion) -> np.ndarray:
+        if criterion.goal.volume in (LUNGS, LUNG_ACTIVITY):
+            return of_lungs
+        return factors.get(criterion.region, of_normal)
 
-def _scaled(
-    criterion: Criterion,
-    factors: dict[str, np.ndarray],
-    of_normal: np.ndarray,
-    of_lungs: np.ndarray,
-    perfused: dict[str, np.ndarray],
-) -> Criterion:
-    if criterion.goal.volume == RESERVE:
-        return criterion
-    if criterion.goal.volume in (LUNGS, LUNG_ACTIVITY):
-        factor = of_lungs
-    else:
-        factor = factors.get(criterion.region, perfused.get(criterion.region, of_normal))
-    response = criterion.response
-    quadratic = None if response.quadratic is None else response.quadratic * np.outer(factor, factor)
-    return replace(
-        criterion,
-        response=Response(
-            response.linear * factor, response.offset, quadratic, metric=response.metric, exponent=response.exponent
-        ),
+    scaled = [c for c in criteria if c.response.rate_gy_per_gbq is None]
+    return Draws(
+        tuple(scaled),
+        tuple(factor_of(c) for c in scaled),
+        tuple(c for c in criteria if c.response.rate_gy_per_gbq is not None),
     )
+
+
+def _values(criterion: Criterion, activities: np.ndarray) -> np.ndarray:
+    """A figure at activities of shape (draws, injections)."""
+    response = criterion.response
+    values = response.offset + activities @ response.linear
+    if response.quadratic is not None:
+        values = values + np.einsum("si,ij,sj->s", activities, response.quadratic, activities)
+    return values
+
+
+def _reaching(criterion: Criterion, factor: np.ndarray, injection: int, others_gbq: np.ndarray) -> np.ndarray:
+    """As ``Response.activity_reaching``, of every draw; -1 where a limit is broken without any."""
+    base = factor * others_gbq
+    missing = criterion.bound - _values(criterion, base)
+    slope = np.full(len(base), criterion.response.linear[injection])
+    square = 0.0
+    if criterion.response.quadratic is not None:
+        slope = slope + 2.0 * base @ criterion.response.quadratic[injection]
+        square = float(criterion.response.quadratic[injection, injection])
+    safe = np.where(slope > 0.0, slope, 1.0)
+    need = np.maximum(missing, 0.0)
+    at = 2.0 * need / (safe + np.sqrt(safe**2 + 4.0 * square * need)) / factor[:, injection]
+    at = np.where(slope > 0.0, at, np.where(need > 0.0, np.inf, 0.0))
+    if not criterion.is_goal:
+        at = np.where(missing < 0.0, -1.0, np.where(slope > 0.0, at, np.inf))
+    return at
 
 
 def window_band(draws: Draws, injection: int, others_gbq: np.ndarray | None = None) -> WindowBand:
     """Band of a window's ends; infinite ends (a goal out of reach) count as such in the percentiles."""
-    windows = [feasible_window(criteria, injection, others_gbq) for criteria in draws.drawn]
-    lows = np.array([w.low_gbq for w in windows])
-    highs = np.array([w.high_gbq for w in windows])
-    has_goal = any(w.binding_goal is not None for w in windows)
-    has_limit = any(w.binding_limit is not None for w in windows)
+    number = len(draws.factors[0]) if draws.factors else 1
+    low, high = np.zeros(number), np.full(number, np.inf)
+    for criterion, factor in zip(draws.criteria, draws.factors, strict=True):
+        if criterion.advisory:
+            continue
+        others = np.zeros(factor.shape[1]) if others_gbq is None else np.array(others_gbq, dtype=float)
+        others[injection] = 0.0
+        feeds = injection in criterion.response.feeding or not criterion.response.feeding
+        if criterion.is_goal and feeds:
+            low = np.maximum(low, _reaching(criterion, factor, injection, others))
+        elif not criterion.is_goal:
+            high = np.minimum(high, _reaching(criterion, factor, injection, others))
     return WindowBand(
         injection,
-        _band(lows) if has_goal else None,
-        _band(highs) if has_limit else None,
-        float(np.mean([w.is_open for w in windows])),
+        _band(low) if np.any(low > 0.0) else None,
+        _band(high) if np.any(np.isfinite(high)) else None,
+        float(np.mean(np.isfinite(low) & (low <= high))),
     )
 
 
 def criterion_bands(draws: Draws, activity_gbq: np.ndarray) -> list[CriterionBand]:
     """Band of every figure at given activities."""
     found = []
-    for number, criterion in enumerate(draws.criteria):
-        values = np.array([criteria[number].response.value(activity_gbq) for criteria in draws.drawn])
+    for criterion, factor in zip(draws.criteria, draws.factors, strict=True):
+        values = _values(criterion, factor * activity_gbq)
         met = values >= criterion.bound if criterion.is_goal else values <= criterion.bound
         found.append(CriterionBand(criterion, _band(values), float(met.mean())))
     return found

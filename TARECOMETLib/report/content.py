@@ -175,6 +175,30 @@ class Structure:
     volume: Volume
 
 
+@dataclass(frozen=True)
+class PlanReport:
+    """What was planned, as text.
+
+    Parameters
+    ----------
+    chosen : str
+        Activities of the injections.
+    models : tuple of tuple of str
+        Model, territory, prescription, net and order activity, dose to tumour, normal perfused liver and lungs.
+    windows, vials, notes : tuple of str
+        Sentences.
+    criteria : tuple of tuple of str
+        Goal or limit, value, met or by how much not, advisory or nothing, reference.
+    """
+
+    chosen: str
+    models: tuple[tuple[str, ...], ...]
+    windows: tuple[str, ...]
+    criteria: tuple[tuple[str, ...], ...]
+    vials: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything a report of one case says.
@@ -203,6 +227,7 @@ class ReportContent:
         Dose map and DVH that the figures show: ``"local"`` or ``"kernel"``.
     stale_reason : str
         Not empty: the results no longer belong to the inputs; every page and picture says so.
+    plan : PlanReport or None
     """
 
     case_id: str
@@ -218,3 +243,4 @@ class ReportContent:
     provenance: tuple[tuple[str, str], ...] = ()
     figure_method: str = KERNEL
     stale_reason: str = ""
+    plan: PlanReport | None = None

@@ -20,8 +20,8 @@ from .typeset import pages_of, pdf_of, prepare
 
 MOST_PAGES = 4
 _TEMPLATE = Path(__file__).with_name("report.typ")
-# Findings, tumours and lines of provenance that are listed; the next row is tried where the pages are too many.
-_LIMITS = ((28, 24, 40), (18, 20, 24), (10, 16, 12), (6, 8, 6), (3, 3, 3))
+# Findings, tumours, lines of provenance and rows of a plan's tables; the next row is tried where pages are too many.
+_LIMITS = ((28, 24, 40, 24), (18, 20, 24, 14), (10, 16, 12, 8), (6, 8, 6, 4), (3, 3, 3, 2))
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntr
         for number, picture in enumerate(pictures):
             shutil.copyfile(picture.file, folder / f"figure{number}.png")
             figures.append({"title": picture.title, "file": f"figure{number}.png", "caption": picture.caption})
-        for findings, tumours, provenance in _LIMITS:
-            data: dict[str, Any] = {**page_data(content, findings, tumours, provenance), "figures": figures}
+        for findings, tumours, provenance, plan in _LIMITS:
+            data: dict[str, Any] = {**page_data(content, findings, tumours, provenance, plan), "figures": figures}
             compiler = prepare(folder, _TEMPLATE, data)
             pages = pages_of(compiler)
             if pages <= MOST_PAGES:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dosimetry.compartments import ALL_TUMOURS, NON_PERFUSED, NORMAL_PERFUSED, WHOLE_NORMAL
 from ..dosimetry.uncertainty import COVERAGE_95
-from .content import KERNEL, LOCAL, CompartmentDose, FindingLine, PhaseReport, ReportContent, phase_title
+from .content import KERNEL, LOCAL, CompartmentDose, FindingLine, PhaseReport, PlanReport, ReportContent, phase_title
 from .dvh_figure import METHOD_TITLES
 from .glyphs import printable
 from .methods import method_sentences
@@ -32,14 +32,14 @@ def number(value: float | None, decimals: int = 1, factor: float = 1.0) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text.replace("-", "\u2212")
 
 
-def page_data(content: ReportContent, findings: int, tumours: int, provenance: int) -> dict[str, Any]:
+def page_data(content: ReportContent, findings: int, tumours: int, provenance: int, plan: int = 40) -> dict[str, Any]:
     """All the template prints.
 
     Parameters
     ----------
     content : ReportContent
-    findings, tumours, provenance : int
-        How many of each are listed at most; the rest is counted.
+    findings, tumours, provenance, plan : int
+        How many of each are listed at most; the rest is counted. Of a plan: rows of each of its tables.
     """
     lines = [("constants", content.constants.reference), *content.provenance]
     return {
@@ -57,8 +57,23 @@ def page_data(content: ReportContent, findings: int, tumours: int, provenance: i
         "phase_names": [phase.phase for phase in content.phases],
         "figure_method": METHOD_TITLES[content.figure_method],
         "methods": [printable(sentence) for sentence in method_sentences(content)],
+        **({"plan": _plan(content.plan, plan)} if content.plan is not None else {}),
         "provenance": [[name(a), printable(b, _LONGEST_SENTENCE)] for a, b in lines[:provenance]],
         "provenance_more": max(0, len(lines) - provenance),
+    }
+
+
+def _plan(plan: PlanReport, most: int) -> dict[str, Any]:
+    return {
+        "chosen": name(plan.chosen, _LONGEST_SENTENCE),
+        "models": [[name(cell) for cell in row] for row in plan.models[:most]],
+        "criteria": [[name(cell, 200) for cell in row] for row in plan.criteria[:most]],
+        "sentences": [
+            name(text, _LONGEST_SENTENCE) for text in (*plan.windows[:most], *plan.vials[:most], *plan.notes[:most])
+        ],
+        "more": sum(
+            max(0, len(rows) - most) for rows in (plan.models, plan.criteria, plan.windows, plan.vials, plan.notes)
+        ),
     }
 
 

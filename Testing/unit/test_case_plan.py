@@ -13,13 +13,16 @@ from test_cli import CommandTestCase, run
 from TARECOMETLib.case.document import Case, CaseFiles, case_from_json, case_to_json
 from TARECOMETLib.case.inputs import load_inputs
 from TARECOMETLib.case.new_case import new_case
+from TARECOMETLib.case.outputs import write_results
 from TARECOMETLib.case.plan import computing_inputs, finish_plan, plan_of_results
 from TARECOMETLib.case.plan_document import PlannedEntry, PlanSettings, VialOrder, VialPick, plan_goals
 from TARECOMETLib.case.plan_results import plan_document
 from TARECOMETLib.case.plan_sheet import order_sheet
+from TARECOMETLib.case.reporting import report_content
 from TARECOMETLib.case.steps import finish
 from TARECOMETLib.case.workflow import run_case
 from TARECOMETLib.errors import InputError
+from TARECOMETLib.imaging.volume import Volume
 from TARECOMETLib.phantom.sample_patient import make_sample_patient
 from TARECOMETLib.physics.nuclides import constants_set
 from TARECOMETLib.planning.goals import Goal
@@ -29,6 +32,7 @@ from TARECOMETLib.planning.retreatment import EarlierTreatment
 from TARECOMETLib.planning.treatment_calendar import WorkingHours
 from TARECOMETLib.planning.uncertain import Uncertainty
 from TARECOMETLib.report.order_sheet import order_rows, write_order_pdf
+from TARECOMETLib.report.pdf_data import page_data
 
 TYPED = PlanSettings(
     injections=(PlannedEntry("1", "right", "2026-03-09", expected_residual=0.02),),
@@ -290,29 +294,47 @@ class PhantomPlanTestCase(unittest.TestCase):
         cls.addClassCleanup(temporary.cleanup)
         folder = make_sample_patient(Path(temporary.name) / "patient")
         made = finish(new_case(folder, Path(temporary.name)))
-        cls.case, cls.inputs = made.case, finish(load_inputs(made.case, made.files, Path(temporary.name)))
-        cls.planned, cls.findings = finish(computing_inputs(cls.case, cls.inputs))
-
-    def test_plan_treatment_delivered_is_a_closed_circle(self):
-        plan = finish_plan(self.case, self.planned, self.findings).plan
-        self.assertIsNotNone(plan.optimum, plan.no_optimum)
+        cls.inputs = finish(load_inputs(made.case, made.files, Path(temporary.name)))
+        cls.case = replace(made.case, plan=PlanSettings(bilirubin=0.8))
+        planned, findings = finish(computing_inputs(cls.case, cls.inputs))
+        cls.plan = finish_plan(cls.case, planned, findings).plan
         given = tuple(
             replace(injection, vial_mbq=1000.0 * float(net) / 0.97, residual_mbq=30.0 * float(net) / 0.97)
-            for injection, net in zip(self.case.injections, plan.activity_gbq, strict=True)
+            for injection, net in zip(cls.case.injections, cls.plan.activity_gbq, strict=True)
         )
-        results = finish(run_case(replace(self.case, injections=given), self.inputs))
+        # The sample's PET measured another treatment: it would rightly block by the activity balance.
+        images = {role: entry for role, entry in cls.case.images.items() if not role.startswith("y90")}
+        cls.results = finish(run_case(replace(cls.case, injections=given, images=images), cls.inputs))
+        # Registered once: the other tests start from here.
+        matrix = tuple(tuple(row) for row in cls.results.phases["pre"].registration.matrix_lps.tolist())
+        cls.case = replace(cls.case, registration_lps={"pre": matrix})
+
+    def test_plan_treatment_delivered_is_a_closed_circle(self):
+        self.assertIsNotNone(self.plan.optimum, self.plan.no_optimum)
         compared = 0
-        for entry in predictions(plan):
-            if entry.region.name not in results.phases["pre"].dvh:
+        for entry in predictions(self.plan):
+            if entry.region.name not in self.results.phases["pre"].dvh:
                 continue
-            delivered = results.phases["pre"].dvh[entry.region.name]["local"]
+            delivered = self.results.phases["pre"].dvh[entry.region.name]["local"]
             compared += 1
             # The same counts and masses: only the order of sums differs.
             self.assertAlmostEqual(entry.mean_gy / delivered.mean_gy(), 1.0, delta=1e-6, msg=entry.region.name)
             self.assertAlmostEqual(entry.d70_gy, delivered.dose_to_volume_gy(70.0), delta=1e-4)
         self.assertGreater(compared, 5)
-        again = plan_of_results(results)
-        self.assertAlmostEqual(again.plan.optimum.worst_margin, plan.optimum.worst_margin, delta=1e-6)
+        again = plan_of_results(self.results)
+        self.assertAlmostEqual(again.plan.optimum.worst_margin, self.plan.optimum.worst_margin, delta=1e-6)
+
+    def test_results_and_report_of_a_planned_case_hold_the_plan(self):
+        with TemporaryDirectory() as folder:
+            written = finish(write_results(self.results, self.inputs, Path(folder)))
+            document = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+            self.assertIn(Path(folder) / "report.pdf", written.paths)
+        self.assertEqual(document["plan"]["provenance"]["plan_sha256"], self.results.case.plan_sha256())
+        self.assertIn("Whole normal liver at most 90 Gy", " ".join(c["words"] for c in document["plan"]["criteria"]))
+        content = report_content(self.results, document, self.inputs, plan_of_results(self.results))
+        data = page_data(content, 20, 20, 20)["plan"]
+        self.assertTrue(any("multicompartment" in row[0] for row in data["models"]))
+        self.assertTrue(any("not validated after chemotherapy" in row[4] for row in data["criteria"]))
 
     def test_plan_needs_no_treatment_and_no_image_after_it(self):
         bare = replace(self.case, injections=())
@@ -322,8 +344,6 @@ class PhantomPlanTestCase(unittest.TestCase):
         self.assertIsNotNone(plan.optimum)
 
     def test_territory_without_counts_is_refused(self):
-        from TARECOMETLib.imaging.volume import Volume
-
         maa = self.inputs.images["maa_spect"]
         empty = replace(self.inputs, images={**self.inputs.images, "maa_spect": Volume(maa.array * 0, maa.geometry)})
         with self.assertRaises(InputError) as caught:

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from TARECOMETLib.dosimetry.radiobiology import Radiobiology
 from TARECOMETLib.errors import InputError
 from TARECOMETLib.planning.criteria import choose_targets, make_criteria
 from TARECOMETLib.planning.goals import Goal
 from TARECOMETLib.planning.patient import PlannedInjection, TypedTerritory, TypedTumour, typed_inputs
+from TARECOMETLib.planning.retreatment import EarlierTreatment
 from TARECOMETLib.planning.uncertain import PredictionError, Uncertainty, criterion_bands, draw, window_band
 from TARECOMETLib.planning.window import feasible_window
 
@@ -36,6 +38,56 @@ def bands(**spread):
 
 
 class UncertainTestCase(unittest.TestCase):
+    def test_window_of_a_draw_is_the_window_of_the_changed_patient(self):
+        """Every path of the many-draws code against the window's own, with BED, two injections and earlier doses."""
+        inputs = typed_inputs(
+            [
+                TypedTerritory("right", 800.0, (TypedTumour("A", 100.0, 4.0),)),
+                TypedTerritory("left", 400.0, (TypedTumour("B", 60.0, 2.0),)),
+            ],
+            [PlannedInjection("1", "right", 0.05), PlannedInjection("2", "left", 0.0)],
+        )
+        goals = [
+            Goal("tumour", "BED", at_least=270.0, cumulative=False),
+            Goal("whole normal liver", "BED", at_most=130.0),
+            Goal("lungs", at_most=30.0),
+            Goal("perfused liver", at_least=60.0, at_most=150.0),
+        ]
+        earlier = [
+            EarlierTreatment(
+                "2025",
+                dict.fromkeys(("Whole normal liver", "Lungs", "Perfused liver: right", "Perfused liver: left"), 5.0),
+            )
+        ]
+        tissue = Radiobiology(2.5, 1.5)
+        criteria = make_criteria(inputs, goals, choose_targets(inputs), earlier, tissue, tissue)
+        spread = Uncertainty(0.2, 0.2, 0.1, PredictionError("x", 0.9, 0.1, 1.1, 0.1), draws=20)
+        draws, others = draw(inputs, criteria, spread), np.array([9.0, 0.4])
+        lows, highs, opens = [], [], []
+        for number in range(20):
+            changed = [
+                replace(
+                    c,
+                    response=replace(
+                        c.response,
+                        linear=c.response.linear * f[number],
+                        quadratic=None
+                        if c.response.quadratic is None
+                        else c.response.quadratic * np.outer(f[number], f[number]),
+                    ),
+                )
+                for c, f in zip(draws.criteria, draws.factors, strict=True)
+            ]
+            window = feasible_window(changed, 0, others)
+            lows.append(window.low_gbq)
+            highs.append(window.high_gbq)
+            opens.append(window.is_open)
+        band = window_band(draws, 0, others)
+        for edge, values in ((band.low_gbq, lows), (band.high_gbq, highs)):
+            expected = np.percentile(values, [5, 50, 95], method="nearest")
+            np.testing.assert_allclose([edge.low, edge.middle, edge.high], expected, rtol=1e-9)
+        self.assertEqual(band.open_share, np.mean(opens))
+
     def test_without_spread_the_band_is_the_window(self):
         criteria, draws = bands(draws=20)
         window, band = feasible_window(criteria), window_band(draws, 0)

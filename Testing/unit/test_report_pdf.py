@@ -12,6 +12,7 @@ from unittest import mock
 from test_report_content import NASTY, sample_content
 
 from TARECOMETLib.report import glyphs
+from TARECOMETLib.report.content import PlanReport
 from TARECOMETLib.report.pdf import MOST_PAGES, write_figures, write_pdf
 from TARECOMETLib.report.pdf_data import number, page_data
 
@@ -43,6 +44,17 @@ class PdfTestCase(unittest.TestCase):
     def test_sixty_tumours_still_fit(self) -> None:
         content = sample_content([f"metastasis {n}" for n in range(60)], findings=300)
         self.assertLessEqual(write_pdf(self.path, content, pictures=()), MOST_PAGES)
+
+    def test_a_plan_of_any_size_and_names_fits_and_says_what_is_left_out(self) -> None:
+        rows = tuple((NASTY[n % len(NASTY)], *7 * ("1.0",)) for n in range(60))
+        goals = tuple((NASTY[n % len(NASTY)], "75.0 Gy", "missed by 3.0", "", 3 * NASTY[n % 4]) for n in range(40))
+        plan = PlanReport("1: 1.500 GBq net", rows, 20 * (NASTY[0],), goals, 20 * (NASTY[1],), 20 * (NASTY[2],))
+        content = replace(sample_content([*NASTY, *(f"metastasis {n}" for n in range(8))], findings=80), plan=plan)
+        self.assertLessEqual(write_pdf(self.path, content), MOST_PAGES)
+        data = page_data(content, 3, 3, 3, 2)["plan"]
+        self.assertEqual((len(data["models"]), len(data["criteria"])), (2, 2))
+        self.assertEqual(data["more"], 58 + 38 + 3 * 18)
+        self.assertNotIn("plan", page_data(replace(content, plan=None), 3, 3, 3))
 
     def test_same_content_gives_the_same_bytes(self) -> None:
         content = sample_content()

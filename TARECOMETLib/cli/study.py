@@ -163,3 +163,64 @@ def check(study: Path = _STUDY, as_json: bool = _JSON) -> None:
             typer.echo("nothing found")
     if damaged or any(f.severity == BLOCK for f in found):
         raise typer.Exit(2)
+
+
+@app.command()
+def plan(
+    out: Path = typer.Argument(..., help="File to write."),
+    as_json: bool = _JSON,
+) -> None:
+    """Write a plan with its defaults, to be edited before the data are looked at."""
+    from ..errors import InputError
+    from ..files import write_whole
+    from ..study.plan import StudyPlan
+
+    if out.exists():
+        raise InputError(str(out), "it exists already", "Choose another name", "exists")
+    write_whole(out, StudyPlan().text())
+    if as_json:
+        print_json({"plan": str(out), "plan_sha256": StudyPlan().sha256()})
+    else:
+        typer.echo(f"{out}: edit it, then `tarecomet study analyse STUDY --plan {out}`; the first analysis locks it")
+
+
+@app.command()
+def analyse(
+    study: Path = _STUDY,
+    plan_file: Path | None = typer.Option(None, "--plan", help="Plan; by default the locked one, else the defaults."),
+    out: Path | None = typer.Option(None, "--out", help="Folder for analysis.json, tables, figures and the report."),
+    bootstraps: int | None = typer.Option(None, "--bootstraps", help="Resamples; another number than the plan's."),
+    who: str = _WHO,
+    as_json: bool = _JSON,
+) -> None:
+    """All results in one go: response, effective dose, safe dose, time to progression, window, sensitivity."""
+    import json
+    from dataclasses import replace
+
+    from ..files import write_whole
+    from ..study.analysis import analyse as analyse_study
+    from ..study.database import open_study
+    from ..study.plan import StudyPlan, locked_plan, read_plan
+
+    with open_study(study, who) as database:
+        chosen = read_plan(plan_file) if plan_file is not None else locked_plan(database) or StudyPlan()
+        if bootstraps is not None:
+            chosen = replace(chosen, bootstraps=bootstraps)
+        document = analyse_study(database, chosen)
+    document = {"study": study.name, **document}
+    if out is not None:
+        write_whole(out / "analysis.json", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    if as_json:
+        print_json(document)
+        return
+    print_table("patients", ["", "n"], [[row["label"], str(row["patients"])] for row in document["flow"]])
+    if document["post_hoc"]:
+        typer.echo("POST HOC, changed since the lock: " + "; ".join(document["changed_since_lock"]))
+    for result in document["results"]:
+        typer.echo(f"[{result['role']}] {result['title']}: {result['sentence']}")
+        for warning in result["warnings"]:
+            typer.echo(f"    warning: {warning}")
+    for remark in document["remarks"]:
+        typer.echo(f"note: {remark}")
+    if out is not None:
+        typer.echo(f"results: {out}")

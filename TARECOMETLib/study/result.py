@@ -92,3 +92,8 @@ def p_words(p: float | None) -> str:
     if p is None:
         return ""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def interval_words(plan: Any) -> str:
+    """What an interval is called: ``95 % interval``."""
+    return f"{100 * plan.confidence:g} % interval"

@@ -1,0 +1,434 @@
+"""Toxicity, time to progression, therapeutic window, power and sensitivity as results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .analysis_response import Pairs
+from .cohort import Cohort
+from .inverse_dose import on_scale
+from .logistic import LogisticFit
+from .plan import LOG, StudyPlan
+from .power import patients_needed, power_of_comparison
+from .result import Result, interval_words, p_words
+from .schema import NORMAL_PERFUSED, WHOLE_NORMAL
+from .simex import error_on_scale, simex_slope
+from .survival import (
+    DIED,
+    HEPATIC,
+    OVERALL,
+    PROGRESSED,
+    TARGET,
+    Hazard,
+    Times,
+    cox,
+    cumulative_incidence,
+    kaplan_meier,
+    log_rank,
+    times_to_progression,
+)
+from .toxicity import TOXICITY, DoseToxicity, dose_toxicity
+from .window import curve_of, uncomplicated_response
+
+
+def toxicity_results(cohort: Cohort) -> tuple[list[Result], dict[str, DoseToxicity]]:
+    """Dose-toxicity of both reference volumes."""
+    plan = cohort.plan
+    results, found = [], {}
+    for compartment in (WHOLE_NORMAL, NORMAL_PERFUSED):
+        name = "whole" if compartment == WHOLE_NORMAL else "perfused"
+        data = dose_toxicity(cohort, compartment)
+        found[compartment] = data
+        n = {
+            "patients": len(cohort.patients),
+            "judged": len(data.dose_gy),
+            "events": int(data.event.sum()),
+            "competing": sum(data.competing.values()),
+        }
+        more: dict[str, Any] = {"status": data.counts, "competing_events": data.competing, "compartment": compartment}
+        words = (
+            f"Toxicity of grade {plan.toxicity_grade} or more within {plan.toxicity_months} months "
+            f"in {data.counts.get(TOXICITY, 0)} patients; "
+            f"{n['competing']} had a competing event first and count neither way"
+        )
+        if data.fit is None or data.safe is None:
+            results.append(
+                Result(
+                    f"toxicity.{name}",
+                    f"Toxicity and dose to the {compartment.lower()}",
+                    n,
+                    "none",
+                    f"{words}. No curve was fitted.",
+                    warnings=data.warnings,
+                    more=more,
+                )
+            )
+            continue
+        more |= {
+            "intercept": data.fit.coefficients[0],
+            "slope": data.fit.coefficients[1],
+            "slope_standard_error": data.fit.standard_errors[1],
+            "dose_scale": plan.toxicity_dose_scale,
+            "dose_at_risk": [d.document() for d in data.levels],
+            "safe_dose": {
+                "risk_percent": plan.chosen_risk_percent,
+                "dose_gy": data.safe.estimate_gy,
+                "sentence": data.safe.sentence,
+            },
+            "lkb": data.lkb,
+            "curve": curve_of(data.fit, plan.toxicity_dose_scale, data.seen_gy, plan.confidence),
+        }
+        if data.worst_case is not None:
+            more["competing_as_toxicity"] = {
+                "intercept": data.worst_case.coefficients[0],
+                "slope": data.worst_case.coefficients[1],
+            }
+        slope, error = float(data.fit.coefficients[1]), float(data.fit.standard_errors[1])
+        results.append(
+            Result(
+                f"toxicity.{name}",
+                f"Safe dose to the {compartment.lower()}",
+                n,
+                data.fit.method,
+                f"{words}. Safe dose: {data.safe.sentence}.",
+                data.safe.estimate_gy,
+                None,
+                _p(slope / error),
+                "Gy",
+                assumptions=("competing events do not depend on the dose beyond chance",),
+                warnings=data.warnings,
+                more=more,
+            )
+        )
+    return results, found
+
+
+def _p(z: float) -> float:
+    from scipy.special import ndtr
+
+    return float(2.0 * ndtr(-abs(z)))
+
+
+def progression_results(cohort: Cohort, is_post_hoc: bool) -> list[Result]:
+    """Kaplan-Meier, Cox and competing death for each kind of progression; the landmark."""
+    results: list[Result] = []
+    for endpoint in (OVERALL, HEPATIC, TARGET):
+        try:
+            times = times_to_progression(cohort, endpoint)
+            results += _endpoint_results(cohort, times, endpoint, is_post_hoc)
+        except InputError as error:
+            results.append(
+                Result(
+                    f"progression.{endpoint}",
+                    f"Time to {endpoint} progression",
+                    {"patients": len(cohort.patients)},
+                    "none",
+                    f"Not computed: {error.problem}.",
+                )
+            )
+    results += _landmark(cohort)
+    return results
+
+
+def _endpoint_results(cohort: Cohort, times: Times, endpoint: str, is_post_hoc: bool) -> list[Result]:
+    plan = cohort.plan
+    n = {
+        "patients": len(times.months),
+        "events": int(times.is_event.sum()),
+        "deaths_before": int(np.sum(times.status == DIED)),
+    }
+    curve = kaplan_meier(times.months, times.is_event, plan.confidence)
+    bounds = " to ".join("not reached" if v is None else f"{v:.1f}" for v in (curve.median_low, curve.median_high))
+    median = "not reached" if curve.median is None else f"{curve.median:.1f} months ({interval_words(plan)} {bounds})"
+    more: dict[str, Any] = {"kaplan_meier": curve.document(), "groups": _groups(times, plan, is_post_hoc)}
+    if n["events"]:
+        more["cumulative_incidence"] = {
+            "progression": cumulative_incidence(times, PROGRESSED, plan.confidence).document(),
+            **({"death": cumulative_incidence(times, DIED, plan.confidence).document()} if n["deaths_before"] else {}),
+        }
+    results = [
+        Result(
+            f"progression.{endpoint}",
+            f"Time to {endpoint} progression",
+            n,
+            "Kaplan-Meier from the first treatment, log-minus-log interval; death and other therapy censored",
+            f"Median time to {endpoint} progression: {median}; {n['deaths_before']} died before.",
+            curve.median,
+            (curve.median_low, curve.median_high),
+            None,
+            "months",
+            assumptions=("censoring says nothing of progression; Aalen-Johansen shows death as a competing risk",),
+            more=more,
+        )
+    ]
+    for name, doses in (
+        ("mean", [p.tumour_dose_gy.get("plan") for p in times.patients]),
+        ("smallest", [p.smallest_tumour_dose_gy for p in times.patients]),
+    ):
+        results += _cox_result(times, endpoint, name, doses, plan)
+    return results
+
+
+def _cox_result(times: Times, endpoint: str, name: str, doses: list[float | None], plan: StudyPlan) -> list[Result]:
+    known = np.array([d is not None and (plan.dose_scale != LOG or d > 0.0) for d in doses])
+    values = np.array([d for d, k in zip(doses, known, strict=True) if k], dtype=float)
+    events = int(times.is_event[known].sum())
+    if events < 5 or len(values) < 10 or np.ptp(values) == 0.0:
+        return []
+    x = on_scale(values, plan.dose_scale)
+    # Per doubling on the logarithmic scale, per 10 Gy on the linear: figures a reader can picture.
+    unit, scale = ("per doubling of dose", np.log(2.0)) if plan.dose_scale == LOG else ("per 10 Gy", 10.0)
+    hazard = cox(times.months[known], times.is_event[known], {"dose": x / scale}, plan.confidence)["dose"]
+    title = "mean tumour dose" if name == "mean" else "the tumour with the least dose"
+    return [
+        Result(
+            f"progression.{endpoint}.cox.{name}",
+            f"Time to {endpoint} progression and {title}",
+            {"patients": hazard.n, "events": hazard.events},
+            "Cox regression on continuous dose, Efron's ties",
+            f"Hazard of {endpoint} progression by {title}, {unit}: ratio {hazard.ratio:.2f} ({interval_words(plan)} "
+            f"{hazard.low:.2f} to {hazard.high:.2f}; {p_words(hazard.p)}).",
+            hazard.ratio,
+            (hazard.low, hazard.high),
+            hazard.p,
+            f"hazard ratio {unit}",
+            assumptions=(_proportional(hazard), "one row per patient"),
+            warnings=("fewer than 10 events",) if events < 10 else (),
+            more={
+                "log_hazard_per_scale_unit": hazard.coefficient / scale,
+                "log_hazard_standard_error": hazard.standard_error / scale,
+            },
+        )
+    ]
+
+
+def _proportional(hazard: Hazard) -> str:
+    words = "not tested" if hazard.p_proportional is None else p_words(hazard.p_proportional)
+    return f"proportional hazards, scaled Schoenfeld residuals against rank of time: {words}"
+
+
+def _groups(times: Times, plan: StudyPlan, is_post_hoc: bool) -> dict[str, Any]:
+    """Curves of dose groups by the plan's cut-offs; without those cut-offs there are no groups, and so no p."""
+    if not plan.dose_groups_gy:
+        return {"remark": "no cut-offs in the plan: no groups and no p"}
+    doses = np.array([p.tumour_dose_gy.get("plan", np.nan) for p in times.patients])
+    known = np.isfinite(doses)
+    group = np.digitize(doses[known], plan.dose_groups_gy)
+    months, events = times.months[known], times.is_event[known]
+    edges = [0.0, *plan.dose_groups_gy, np.inf]
+    found: dict[str, Any] = {"curves": []}
+    for number in np.unique(group):
+        mask = group == number
+        label = (
+            f"{edges[number]:g} to {edges[number + 1]:g} Gy"
+            if np.isfinite(edges[number + 1])
+            else f"{edges[number]:g} Gy and more"
+        )
+        found["curves"].append(
+            {
+                "group": label,
+                "patients": int(mask.sum()),
+                "events": int(events[mask].sum()),
+                **kaplan_meier(months[mask], events[mask], plan.confidence).document(),
+            }
+        )
+    if is_post_hoc:
+        found["remark"] = "the plan was changed after the lock: p is withheld"
+    elif len(found["curves"]) > 1:
+        found["p_log_rank"] = log_rank(months, events, group)
+    return found
+
+
+def _landmark(cohort: Cohort) -> list[Result]:
+    """Responders against others among those without progression at the landmark."""
+    plan = cohort.plan
+    try:
+        times = times_to_progression(cohort, OVERALL)
+    except InputError:
+        return []
+    at = float(plan.landmark_month)
+    kept = (times.months > at) & np.array([p.is_responder is not None for p in times.patients])
+    months, events = times.months[kept] - at, times.is_event[kept]
+    responder = np.array([p.is_responder is True for p in times.patients])[kept]
+    key, title = "progression.landmark", f"Progression after month {plan.landmark_month} and response"
+    n = {"patients": int(kept.sum()), "events": int(events.sum()), "responders": int(responder.sum())}
+    late = plan.response_month > plan.landmark_month
+    if late or min(int(responder.sum()), int((~responder).sum())) < 3 or events.sum() < 5:
+        reason = (
+            "the response is judged after the landmark" if late else "too few patients or events after the landmark"
+        )
+        return [Result(key, title, n, "none", f"Not computed: {reason}.")]
+    try:
+        hazard = cox(months, events, {"responder": responder.astype(float)}, plan.confidence)["responder"]
+    except InputError as error:
+        return [Result(key, title, n, "none", f"Not computed: {error.problem}.")]
+    more = {
+        name: kaplan_meier(months[mask], events[mask], plan.confidence).document()
+        for name, mask in (("responders", responder), ("non_responders", ~responder))
+    }
+    return [
+        Result(
+            key,
+            title,
+            n,
+            "Cox regression from the landmark, Efron's ties",
+            f"Among {n['patients']} patients without progression at month {plan.landmark_month}, "
+            f"responders' hazard is {hazard.ratio:.2f} times that "
+            f"of the others ({interval_words(plan)} {hazard.low:.2f} to {hazard.high:.2f}; {p_words(hazard.p)}).",
+            hazard.ratio,
+            (hazard.low, hazard.high),
+            hazard.p,
+            "hazard ratio",
+            assumptions=(
+                _proportional(hazard),
+                "the landmark keeps responders from gaining time they had to live through to respond",
+            ),
+            more=more,
+        )
+    ]
+
+
+def window_results(
+    cohort: Cohort, fits: dict[str, LogisticFit], pairs: dict[str, Pairs], toxicity: dict[str, DoseToxicity]
+) -> list[Result]:
+    """Response and toxicity on one axis."""
+    plan = cohort.plan
+    level = "lesion" if "lesion" in fits else "patient" if "patient" in fits else ""
+    results = []
+    for compartment, name in ((WHOLE_NORMAL, "whole"), (NORMAL_PERFUSED, "perfused")):
+        liver = toxicity[compartment]
+        if not level or liver.fit is None or liver.fit.coefficients[1] <= 0.0:
+            continue
+        ratios = [
+            p.tumour_dose_gy["plan"] / dose
+            for p in cohort.patients
+            if "plan" in p.tumour_dose_gy and (dose := p.normal_dose_gy[compartment].get(plan.dose_phase, 0.0)) > 0.0
+        ]
+        if not ratios:
+            continue
+        ratio = float(np.median(ratios))
+        seen = pairs[level].seen_gy
+        more = {
+            "response": curve_of(fits[level], plan.dose_scale, seen, plan.confidence),
+            "toxicity": curve_of(liver.fit, plan.toxicity_dose_scale, liver.seen_gy, plan.confidence),
+            "uncomplicated": uncomplicated_response(
+                fits[level], plan.dose_scale, seen, liver.fit, plan.toxicity_dose_scale, liver.seen_gy, ratio
+            ),
+        }
+        best = more["uncomplicated"].get("best_normal_dose_gy")
+        words = (
+            "The doses seen do not overlap."
+            if best is None
+            else (
+                f"At the cohort's median ratio of tumour to normal dose "
+                f"of {ratio:.1f}, response without toxicity is most likely "
+                f"({100 * more['uncomplicated']['best_probability']:.0f} "
+                f"%) at {best:.0f} Gy to the {compartment.lower()}."
+            )
+        )
+        results.append(
+            Result(
+                f"window.{name}",
+                f"Therapeutic window against the {compartment.lower()}",
+                {"patients": len(ratios)},
+                f"{level}-level response and logistic toxicity, taken as independent",
+                words,
+                best,
+                None,
+                None,
+                "Gy",
+                warnings=liver.warnings,
+                more=more,
+            )
+        )
+    return results
+
+
+def power_result(pairs: Pairs, plan: StudyPlan, evaluable_share: float) -> list[Result]:
+    """What this cohort could show, and how many patients show the difference it saw."""
+    if not pairs.has_both:
+        return []
+    a, b = pairs.dose_gy[pairs.responder], pairs.dose_gy[~pairs.responder]
+    sd = float(np.sqrt((a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2)))
+    if sd <= 0.0:
+        return []
+    alpha = 1.0 - plan.confidence
+    sizes = [20.0, 30.0, 40.0, 50.0, 75.0, 100.0]
+    share = len(a) / len(pairs.dose_gy)
+    table = [
+        {
+            "difference_gy": d,
+            "power": power_of_comparison(len(a), len(b), d, sd, alpha),
+            "patients_for_80_percent": patients_needed(
+                d, sd, share, 0.8, alpha, not_evaluable_share=1.0 - evaluable_share
+            ),
+        }
+        for d in sizes
+    ]
+    shown = next((row["difference_gy"] for row in table if row["power"] >= 0.8), None)
+    words = "No difference of up to 100 Gy" if shown is None else f"A difference of {shown:g} Gy or more"
+    return [
+        Result(
+            "power",
+            "Power of the primary comparison",
+            pairs.n,
+            "two-sided t test, noncentral t",
+            f"{words} would be seen with 80 % power at the SD of {sd:.0f} Gy found here.",
+            more={"sd_gy": sd, "table": table},
+            assumptions=("computed from the SD alone; not a test of the difference found",),
+        )
+    ]
+
+
+def simex_results(cohort: Cohort) -> list[Result]:
+    """Sensitivity to dose error, where the study holds each dose's uncertainty."""
+    plan = cohort.plan
+    rows = [
+        (lesion.dose_gy["plan"], lesion.uncertainty_gy, bool(lesion.is_responder), p.patient_id)
+        for p, lesion in cohort.lesions
+        if "plan" in lesion.dose_gy
+        and lesion.uncertainty_gy
+        and lesion.is_responder is not None
+        and p.not_evaluable not in ("death", "other therapy")
+    ]
+    key, title = "sensitivity.dose-error", "Sensitivity to dose error"
+    n = {"lesions": len(rows), "patients": len({r[3] for r in rows}), "responders": sum(r[2] for r in rows)}
+    if len(rows) < 20 or n["responders"] in (0, len(rows)) or plan.dose_metric != "mean_gy":
+        return [
+            Result(key, title, n, "none", "Not computed: fewer than 20 tumours with an uncertainty of their mean dose.")
+        ]
+    dose, error = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float)
+    found = simex_slope(
+        on_scale(dose, plan.dose_scale),
+        error_on_scale(dose, error, plan.dose_scale),
+        np.array([float(r[2]) for r in rows]),
+        np.array([r[3] for r in rows]),
+        np.random.default_rng([plan.seed, 3]),
+        plan.confidence,
+    )
+    return [
+        Result(
+            key,
+            title,
+            n,
+            found.method,
+            f"Dose error alone flattens the slope: {found.naive:.3g} as found, {found.corrected:.3g} "
+            f"({interval_words(plan)} {found.low:.3g} to {found.high:.3g}) "
+            f"without it; {100 * found.reliability:.0f} % of the spread of doses is true.",
+            found.corrected,
+            (found.low, found.high),
+            None,
+            "per ln Gy" if plan.dose_scale == LOG else "per Gy",
+            assumptions=("errors independent from tumour to tumour, of the stored size, and free of bias",),
+            more={
+                "naive": found.naive,
+                "naive_low": found.naive_low,
+                "naive_high": found.naive_high,
+                "reliability": found.reliability,
+                "path": [{"added": a, "slope": s} for a, s in found.path],
+            },
+        )
+    ]

@@ -184,6 +184,17 @@ def plan(
         typer.echo(f"{out}: edit it, then `tarecomet study analyse STUDY --plan {out}`; the first analysis locks it")
 
 
+def write_figures_and_tables(document: dict[str, Any], out: Path) -> int:
+    """Figures, tables and report into a folder; returns the report's pages."""
+    from ..study.figures import write_figures
+    from ..study.report_pdf import write_report
+    from ..study.report_tables import write_tables
+
+    write_tables(document, out / "tables")
+    figures = write_figures(document, out / "figures")
+    return write_report(document, figures, out / "figures", out / "report.pdf")
+
+
 @app.command()
 def analyse(
     study: Path = _STUDY,
@@ -209,6 +220,7 @@ def analyse(
         document = analyse_study(database, chosen)
     document = {"study": study.name, **document}
     if out is not None:
+        write_figures_and_tables(document, out)
         write_whole(out / "analysis.json", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if as_json:
         print_json(document)

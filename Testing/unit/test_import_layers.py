@@ -17,6 +17,7 @@ COMPUTED = "<computed name>"
 
 NUMERIC = {"numpy", "scipy"}
 GENERAL = NUMERIC | {"SimpleITK", "pydicom", "matplotlib", "typst"}
+STATISTICS = {"lifelines", "pandas", "pyarrow"}
 SCENE = {"slicer", "vtk", "vtkmodules"}
 QT = {"qt", "ctk"}
 APPLICATION = {"mrmlScene", "app", "modules"}
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "planning": ({"physics", "dosimetry"} | GRID, NUMERIC),
     "comparison": ({"physics", "dosimetry"} | GRID, NUMERIC),
     "report": ({"physics", "imaging", "dosimetry"} | FILES, GENERAL),
-    "study": ({"physics", "imaging", "dosimetry", "comparison"} | FILES, GENERAL),
+    "study": ({"physics", "imaging", "dosimetry", "comparison", "report"} | FILES, GENERAL | STATISTICS),
     "phantom": ({"physics", "imaging"} | FILES, GENERAL),
     "case": (BELOW_CASE | FILES, GENERAL),
     "mrml": (BELOW_CASE | FILES | {"case"}, GENERAL | SCENE),

@@ -7,6 +7,7 @@ import numpy as np
 from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.blur import contrast_before_blur, expected_reading, is_resolved, sphere_diameter_mm, sphere_recovery
 from ..dosimetry.compartments import LUNG, TUMOUR
+from ..dosimetry.lung_shunt import lung_dose
 from ..dosimetry.uncertainty_inputs import proposed_fwhm_mm
 from ..imaging.emission import negative_share
 from ..imaging.volume import Volume
@@ -21,7 +22,8 @@ from .ratios import tumour_to_normal
 # DEFINITIONS: the balance is quiet within the first pair, a doubt within the second, and blocks beyond.
 BALANCE_QUIET, BALANCE_DOUBT = (0.85, 1.15), (0.70, 1.30)
 REGISTRATION_DOUBT_BELOW = 0.85
-LUNG_LIMIT_GY, LUNG_LIMIT_MBQ = 30.0, 610.0
+# Planar and SPECT shunts differ by less where both are right.
+_SHUNT_DIFFERENCE = 0.05
 _FIELD_SURPLUS_NOTICED = 1.05
 _NEGATIVE_NOTICED = 0.01
 _WHOLE_LIVER = 0.99
@@ -305,15 +307,22 @@ def _lungs(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
                 "Give the lung mass under settings.lung_mass_g if it is known",
             )
         )
-    if report["mean_gy"] > LUNG_LIMIT_GY or report["activity_mbq"] > LUNG_LIMIT_MBQ:
+    earlier = tuple((case.earlier_lung_gy or {}).values())
+    dose = lung_dose(report["activity_mbq"], report["mass_g"], constants_set(case.constants_set), earlier)
+    if dose.exceeded:
+        found.append(
+            Finding(DOUBT, "lung-limit", "lungs", "; ".join(dose.exceeded), "Check the lung shunt and the lung mass")
+        )
+    by_spect = report.get("spect_fraction")
+    entered = max((d.lung_shunt_fraction for d in phase.deliveries), default=0.0)
+    if by_spect is not None and abs(by_spect - entered) > _SHUNT_DIFFERENCE:
         found.append(
             Finding(
                 DOUBT,
-                "lung-limit",
+                "lung-shunt-differs",
                 "lungs",
-                f"{report['mean_gy']:.1f} Gy and {report['activity_mbq']:.0f} MBq, limits are {LUNG_LIMIT_GY:g} Gy per "
-                f"treatment and {LUNG_LIMIT_MBQ:g} MBq",
-                "Check the lung shunt and the lung mass",
+                f"the SPECT gives a lung shunt of {100.0 * by_spect:.1f} %, the case says {100.0 * entered:.1f} %",
+                "Check which is right: planar views read high without attenuation correction, blur reads into lungs",
             )
         )
     return found

@@ -12,6 +12,7 @@ from ..imaging.header_remarks import HEADER_REMARKS
 from ..physics.nuclides import constants_set
 from .contour_rules import check_contours
 from .document import MAA_CT, MAA_SPECT, Y90_CT, Y90_PET, Y90_SPECT, Case
+from .evidence import check_evidence
 from .findings import BLOCK, DOUBT, NOTE, Finding, from_error
 from .inputs import Inputs
 from .plausibility import check_plausibility
@@ -24,6 +25,7 @@ def check_case(case: Case, inputs: Inputs) -> list[Finding]:
     findings = list(inputs.findings)
     for check in (_structure, _times, _emission, check_contours, check_plausibility):
         findings.extend(check(case, inputs))
+    findings.extend(check_evidence(case))
     return findings
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..dosimetry.compartments import ROLES
+from ..dosimetry.delivery import VialAssay, WasteMeasurement
 from ..dosimetry.effect import EffectModel
+from ..dosimetry.lung_shunt import PlanarShunt
 from ..dosimetry.parcels import MAXIMUM_CONTOURS
 from ..dosimetry.uncertainty_inputs import InputUncertainties
 from ..errors import InputError
@@ -100,7 +102,20 @@ class ContourEntry:
 
 @dataclass(frozen=True)
 class Injection:
-    """One injection of microspheres into one territory, all in MBq at its own time."""
+    """One injection of microspheres into one territory, all in MBq at its own time.
+
+    Parameters
+    ----------
+    id, territory, time : str
+        ``time`` is an ISO date and time, local.
+    vial_mbq, residual_mbq, planned_mbq : float
+        Doses use vial less residual.
+    lung_shunt_fraction : float or None
+        Its own; else the case's.
+    assay : VialAssay or None
+    waste : WasteMeasurement or None
+        What vial and residual were measured by; a case check compares them.
+    """
 
     id: str
     territory: str
@@ -109,10 +124,14 @@ class Injection:
     residual_mbq: float = 0.0
     planned_mbq: float | None = None
     lung_shunt_fraction: float | None = None
+    assay: VialAssay | None = None
+    waste: WasteMeasurement | None = None
 
     def __post_init__(self) -> None:
         where = f'injection "{self.id}"'
         local_time(self.time, where)
+        if self.assay is not None:
+            local_time(self.assay.time, f"{where}, assay")
         for name in ("vial_mbq", "residual_mbq", "planned_mbq"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
@@ -268,6 +287,10 @@ class Case:
         Code of a doubt to the person's reason for accepting it.
     plan : PlanSettings or None
         Goals, targets, planned injections and vials; None leaves all of it to the defaults.
+    planar_counts : PlanarShunt or None
+        Counts that the lung shunt fraction was computed from.
+    earlier_lung_gy : dict or None
+        Date or name of earlier treatments to their mean lung dose, Gy.
     """
 
     case_id: str
@@ -282,6 +305,8 @@ class Case:
     registration_lps: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     plan: PlanSettings | None = None
+    planar_counts: PlanarShunt | None = None
+    earlier_lung_gy: dict[str, float] | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -293,6 +318,9 @@ class Case:
             )
         constants_set(self.constants_set)
         require_shunt(self.lung_shunt_fraction, "case")
+        for name, dose_gy in (self.earlier_lung_gy or {}).items():
+            if not dose_gy >= 0.0:
+                raise InputError(f"earlier_lung_gy.{name}", f"expected at least 0 Gy, got {dose_gy:g}", "Correct it")
         for role in self.images:
             if role not in IMAGE_ROLES:
                 raise InputError(f"images.{role}", "there is no such role", f"Choose one of {', '.join(IMAGE_ROLES)}")

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..dosimetry.compartments import LUNG
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
+from ..dosimetry.lung_shunt import spect_lung_shunt
 from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
-from .document import Case
+from .document import MAA_SPECT, Case
 from .phase import Ground, Phase
 from .uncertainty import lung_uncertainty_gy
 
@@ -51,5 +52,12 @@ def lung_report(case: Case, phase: Phase, ground: Ground) -> dict[str, Any]:
     else:
         report |= {"mass_g": case.settings.lung_mass_g, "mass_source": "assumed"}
     report["mean_gy"] = dose_per_activity_gy_g_per_mbq(constants) * activity_mbq / report["mass_g"]
+    if case.earlier_lung_gy:
+        report["earlier_gy"] = dict(case.earlier_lung_gy)
+        report["cumulative_gy"] = report["mean_gy"] + sum(case.earlier_lung_gy.values())
+    lungs, liver = phase.balance.get("lungs_share_of_field", 0.0), phase.balance.get("liver_share_of_field", 0.0)
+    if names and phase.image_role == MAA_SPECT and liver > 0.0:
+        report["spect_fraction"] = spect_lung_shunt(lungs, liver)
+        report["spect_fraction_holds_whole_lungs"] = report["mass_source"] != "assumed"
     report["mean_uncertainty_gy"] = lung_uncertainty_gy(case, report["mean_gy"])
     return report

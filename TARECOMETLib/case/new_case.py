@@ -7,22 +7,27 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..dosimetry.activity import ABSOLUTE, RELATIVE
 from ..dosimetry.compartments import LIVER, OTHER, TERRITORY
+from ..dosimetry.delivery import VialAssay, WasteMeasurement, residual_share, vial_at_injection_mbq
+from ..dosimetry.lung_shunt import PlanarShunt, planar_lung_shunt
 from ..errors import InputError
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
-from ..imaging.emission import COUNTS, EmissionFacts
+from ..imaging.emission import COUNTS, EmissionFacts, hours_between, local_time
 from ..imaging.emission_header import emission_facts
 from ..imaging.image_files import image_stem, is_image_file, read_contours, read_image
 from ..imaging.inspect import require_finite_image
 from ..imaging.volume import Volume
+from ..physics.nuclides import constants_set
 from ..units import MBQ_PER_GBQ
+from .codec import decode
 from .document import DIAGNOSTIC, Y90_PET, Y90_SPECT, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
 from .roles import contour_role, file_image_role, match_territory, propose_image_roles, words
 from .steps import Steps
 
+T = TypeVar("T")
 _CONTOUR_FOLDERS = ("contour", "contours", "segmentation", "segmentations", "masks", "structures", "rois")
 _RESOLUTION_KEYS = {"spect": ("maa_spect", "y90_spect"), "pet": ("y90_pet",)}
 
@@ -252,6 +257,11 @@ def _activity_mbq(data: dict[str, Any], name: str, where: str) -> float | None:
     return round(gbq * MBQ_PER_GBQ, 9) if gbq is not None else _number(data, f"{name}_mbq", where)
 
 
+def _measured(kind: type[T], data: dict[str, Any], name: str, where: str) -> T | None:
+    """A measurement written as an object; None where there is none."""
+    return decode(kind, data[name], f"{where}, {name}") if data.get(name) is not None else None
+
+
 def _post_calibration(images: dict[str, ImageEntry]) -> str:
     """Relative for counts (bremsstrahlung SPECT), absolute for everything else."""
     role = next((role for role in (Y90_PET, Y90_SPECT) if role in images), None)
@@ -288,14 +298,24 @@ def _assemble(
         )
     territories = [c.name for c in contours if c.role == TERRITORY] or [c.name for c in contours if c.role == LIVER]
     injections: list[Injection] = []
+    constants = constants_set()
     given = treatment.get("injections", [])
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(f"{where}, injections", "expected a list of objects", "Correct the file", "case-field")
     for number, item in enumerate(given):
         place = f"{where}, injections[{number}]"
-        vial = _activity_mbq(item, "vial", place)
+        assay = _measured(VialAssay, item, "assay", place)
+        waste = _measured(WasteMeasurement, item, "waste", place)
+        time, vial = _text(item, "time", place), _activity_mbq(item, "vial", place)
+        if vial is None and assay is not None:
+            local_time(time, place)
+            local_time(assay.time, f"{place}, assay")
+            vial = vial_at_injection_mbq(assay, hours_between(assay.time, time), constants)
         if vial is None:
-            raise InputError(place, "its vial activity is missing", "Write vial_gbq or vial_mbq", "case-field")
+            raise InputError(place, "its vial activity is missing", "Write vial_gbq, vial_mbq or assay", "case-field")
+        residual = _activity_mbq(item, "residual", place)
+        if residual is None:
+            residual = vial * residual_share(waste, constants) if waste is not None else 0.0
         wanted = _text(item, "territory", place)
         territory = match_territory(wanted, territories) or _named_otherwise(wanted, contours)
         if territory is None:
@@ -311,16 +331,26 @@ def _assemble(
             Injection(
                 id=_text(item, "id", place, str(number + 1)),
                 territory=territory,
-                time=_text(item, "time", place),
+                time=time,
                 vial_mbq=vial,
-                residual_mbq=_activity_mbq(item, "residual", place) or 0.0,
+                residual_mbq=residual,
                 planned_mbq=_activity_mbq(item, "planned", place),
                 lung_shunt_fraction=_number(item, "lung_shunt_fraction", place),
+                assay=assay,
+                waste=waste,
             )
         )
     if not injections:
         remarks.append("no treatment.json with injections was found: write the injections into the case")
     planar = _number(treatment, "lung_shunt_fraction_planar", where)
+    counts = _measured(PlanarShunt, treatment, "planar_counts", where)
+    if planar is None and counts is not None:
+        planar = planar_lung_shunt(counts)
+    earlier = treatment.get("earlier_lung_gy")
+    if earlier is not None and not (isinstance(earlier, dict) and all(_is_number(dose) for dose in earlier.values())):
+        raise InputError(
+            f"{where}, earlier_lung_gy", "expected an object of lung doses in Gy", "Correct it", "case-field"
+        )
     shunt = planar if planar is not None else _number(treatment, "lung_shunt_fraction", where)
     if shunt is None and injections:
         remarks.append("no lung shunt fraction was given: 0 is written, correct it")
@@ -338,6 +368,8 @@ def _assemble(
         injections=tuple(injections),
         lung_shunt_fraction=shunt or 0.0,
         lung_shunt_method="planar" if planar is not None else "entered",
+        planar_counts=counts,
+        earlier_lung_gy={name: float(dose) for name, dose in earlier.items()} if earlier else None,
         settings=Settings(
             post_calibration=_post_calibration(images),
             resolution_fwhm_mm={

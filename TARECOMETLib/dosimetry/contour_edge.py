@@ -10,7 +10,7 @@ from ..errors import InputError
 _SMOOTH_VOXELS = 0.8
 FEWEST_VOXELS = 20
 # Points per correlation length at which a field is drawn and its variance summed.
-_POINTS_PER_LENGTH = 2.5
+_POINTS_PER_LENGTH = 4.0
 
 
 def signed_distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float], where: str = "contour") -> np.ndarray:

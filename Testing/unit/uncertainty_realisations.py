@@ -13,6 +13,7 @@ from TARECOMETLib.dosimetry.image_noise import ImageNoise, estimate_noise
 from TARECOMETLib.dosimetry.uncertainty import CommonUncertainty, Recovery, propagate, sphere_recovery_of
 from TARECOMETLib.dosimetry.uncertainty_inputs import InputUncertainties
 from TARECOMETLib.dosimetry.uncertainty_scene import DoseScene, EdgeUncertainty, Share, compartment_occupancy
+from TARECOMETLib.imaging.geometry import VolumeGeometry
 from TARECOMETLib.imaging.volume import Volume
 from TARECOMETLib.phantom.acquisition import (
     AcquisitionParameters,
@@ -39,6 +40,7 @@ class Ground:
     activity_mbq: np.ndarray
     masks: dict[str, np.ndarray]
     box: tuple[slice, ...]
+    geometry: VolumeGeometry
     signed_mm: dict[str, np.ndarray]
     compartments: tuple
     truth_gy: dict[str, float] = field(default_factory=dict)
@@ -73,7 +75,8 @@ def make_ground(spacing_mm: float = 4.0) -> Ground:
     high = np.minimum(filled.max(axis=0) + margin + 1, anatomy.geometry.shape_kji)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     roles = {name: "liver" if name == "liver" else "tumour" for name in masks}
-    ground = Ground(anatomy, liver_only, masks, box, {}, tuple(derive_compartments(roles)))
+    geometry = anatomy.geometry.cropped(tuple(low), tuple(high - low))
+    ground = Ground(anatomy, liver_only, masks, box, geometry, {}, tuple(derive_compartments(roles)))
     voxel_g = spacing_mm**3 / 1000.0 * DENSITY
     for name, mask in masks.items():
         ground.signed_mm[name] = signed_distance_mm(mask[box], ground.spacing_mm)
@@ -93,8 +96,8 @@ def measure(
     matrix = move.matrix_lps(anatomy.center_lps_mm)
     fwhm = FWHM_MM[kind]
     width = scanners.pet_spacing_mm if kind == "absolute" else scanners.spect_spacing_mm
-    grid = surrounding_grid(anatomy.geometry, width, scanners.margin_mm)
-    sharp = emission_image(Volume(ground.activity_mbq, anatomy.geometry), grid, matrix, fwhm)
+    grid = surrounding_grid(ground.geometry, width, 8.0)
+    sharp = emission_image(Volume(ground.activity_mbq[ground.box], ground.geometry), grid, matrix, fwhm)
     if kind == "absolute":
         body = np.ones(grid.shape_kji)
         image = pet_bq_ml(sharp, grid, body, scanners, rng) / 1.0e6
@@ -142,27 +145,27 @@ def measure(
     }
     scene = DoseScene(spacing, drawn, ground.compartments, value, constant * energy, density, shares, edges)
     believed = fwhm * (1.0 + inputs.resolution * rng.standard_normal())
-    inside = _on_scanner(anatomy, ground.masks["liver"], grid, matrix)
+    inside = _on_scanner(ground, grid, matrix)
     noise = estimate_noise(image, inside, tuple(grid.spacing_mm[::-1]), believed)
     return scene, common, noise, blur_correction(scene, believed, inputs)
 
 
-def _on_grid(ground: Ground, image: np.ndarray, grid) -> np.ndarray:
+def _on_grid(ground: Ground, image: np.ndarray, grid: VolumeGeometry) -> np.ndarray:
     """The image as it is believed to lie, in the box."""
     from scipy.ndimage import affine_transform
 
-    matrix = grid.lps_to_ijk @ ground.anatomy.geometry.ijk_to_lps
-    linear, offset = matrix[2::-1, 2::-1], matrix[2::-1, 3]
-    start = np.array([part.start for part in ground.box])
-    shape = tuple(part.stop - part.start for part in ground.box)
-    return affine_transform(image, linear, offset + linear @ start, shape, order=3, mode="nearest")
+    matrix = grid.lps_to_ijk @ ground.geometry.ijk_to_lps
+    shape = ground.geometry.shape_kji
+    return affine_transform(image, matrix[2::-1, 2::-1], matrix[2::-1, 3], shape, order=3, mode="nearest")
 
 
-def _on_scanner(anatomy: Anatomy, mask: np.ndarray, grid, matrix: np.ndarray) -> np.ndarray:
+def _on_scanner(ground: Ground, grid: VolumeGeometry, matrix: np.ndarray) -> np.ndarray:
+    """Voxels of the image that lie wholly in the liver."""
     from scipy.ndimage import affine_transform
 
-    back = anatomy.geometry.lps_to_ijk @ matrix @ grid.ijk_to_lps
-    return affine_transform(mask.astype(float), back[2::-1, 2::-1], back[2::-1, 3], grid.shape_kji, order=1) > 0.99
+    back = ground.geometry.lps_to_ijk @ matrix @ grid.ijk_to_lps
+    liver = ground.masks["liver"][ground.box].astype(float)
+    return affine_transform(liver, back[2::-1, 2::-1], back[2::-1, 3], grid.shape_kji, order=1) > 0.99
 
 
 def blur_correction(scene: DoseScene, fwhm_mm: float, inputs: InputUncertainties) -> dict[str, Recovery]:

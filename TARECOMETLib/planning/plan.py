@@ -8,7 +8,6 @@ from datetime import date
 
 import numpy as np
 
-from ..dosimetry.dvh import Dvh, make_dvh
 from ..dosimetry.radiobiology import Radiobiology
 from ..errors import InputError
 from .criteria import Criterion, Targets, choose_targets, make_criteria
@@ -16,6 +15,7 @@ from .goals import Goal
 from .models import ModelRow, NoRow, model_table
 from .optimiser import Optimum, Problem, keep_inside, make_problem, optimise
 from .patient import PlanInputs, Region
+from .quick_dvh import doses_to_volume_gy
 from .retreatment import EarlierTreatment
 from .trade_off import TradeOff, trade_off
 from .treatment_calendar import WorkingHours
@@ -223,19 +223,12 @@ def predictions(plan: Plan, activity_gbq: np.ndarray | None = None) -> list[Pred
     found = []
     for region in plan.inputs.regions:
         mean = float(plan.inputs.rates_gy_per_gbq(region) @ activity)
-        dvh = region_dvh(region, activity)
-        if dvh is None:
+        if region.rate_gy_per_gbq is None or region.voxel_ml is None:
             found.append(Prediction(region, mean))
         else:
-            found.append(Prediction(region, mean, dvh.dose_to_volume_gy(70.0), dvh.dose_to_volume_gy(95.0)))
+            dose = region.rate_gy_per_gbq @ activity
+            found.append(Prediction(region, mean, *doses_to_volume_gy(dose, region.voxel_ml, (70.0, 95.0))))
     return found
-
-
-def region_dvh(region: Region, activity_gbq: np.ndarray) -> Dvh | None:
-    """DVH of a region at given activities; None where there is no dose map."""
-    if region.rate_gy_per_gbq is None or region.voxel_ml is None:
-        return None
-    return make_dvh(region.rate_gy_per_gbq @ activity_gbq, region.voxel_ml, region.mass_g / region.volume_ml)
 
 
 @dataclass(frozen=True)

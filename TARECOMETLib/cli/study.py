@@ -236,3 +236,162 @@ def analyse(
         typer.echo(f"note: {remark}")
     if out is not None:
         typer.echo(f"results: {out}")
+
+
+@app.command()
+def add(
+    study: Path = _STUDY,
+    cases: list[Path] = typer.Argument(..., help="Computed case folders."),
+    patient: str = typer.Option("", "--patient", help="Pseudonym in the study; the case's own by default."),
+    who: str = _WHO,
+    as_json: bool = _JSON,
+) -> None:
+    """Add computed cases: doses by method and phase with their full histograms."""
+    from ..errors import InputError
+    from ..study.database import open_study
+
+    if patient and len(cases) > 1:
+        raise InputError("--patient", f"expected one case, got {len(cases)}", "Add the cases one by one")
+    with open_study(study, who) as database:
+        changes = {str(case): _add_case(database, case, patient) for case in cases}
+    if as_json:
+        print_json({"study": str(study), "changes": changes})
+    else:
+        for case, count in changes.items():
+            typer.echo(f"{case}: {count} changes")
+
+
+def _add_case(database: Any, folder: Path, patient: str) -> int:
+    import json
+
+    from ..case.study_rows import add_to_study, curves_of_file
+    from ..errors import InputError
+    from .case import load_case
+
+    case, _, base = load_case(folder)
+    place = base / "results" / "results.json"
+    try:
+        results = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            str(folder), "it has no results", f"Compute it: tarecomet case run {folder}", "no-file"
+        ) from None
+    except ValueError:
+        raise InputError(str(place), "it is not valid JSON", "Compute the case again", "json") from None
+    return add_to_study(database, case, results, curves_of_file(place.with_name("dvh.csv")), patient)
+
+
+@app.command()
+def export(
+    study: Path = _STUDY,
+    out: Path = typer.Option(..., "--out", help="Folder to write into."),
+    parquet: bool = typer.Option(True, "--parquet/--no-parquet", help="Also parquet, where pyarrow is installed."),
+    as_json: bool = _JSON,
+) -> None:
+    """Tidy CSV of every table, the audit trail, a REDCap data dictionary, and parquet."""
+    from ..errors import InputError
+    from ..study.database import open_study
+    from ..study.exporting import export_study
+
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "it is a file, expected a folder", "Choose another place")
+    with open_study(study) as database:
+        paths = export_study(database, out, parquet=parquet)
+    if as_json:
+        print_json({"out": str(out), "files": [str(path) for path in paths]})
+    else:
+        typer.echo(f"{out}: {len(paths)} files")
+
+
+@app.command()
+def merge(
+    study: Path = typer.Argument(..., help="Study file to merge into."),
+    others: list[Path] = typer.Argument(..., help="Study files of other sites."),
+    prefer: str = typer.Option("", "--prefer", help="ours or theirs, where both hold different values."),
+    who: str = _WHO,
+    as_json: bool = _JSON,
+) -> None:
+    """Merge other sites' studies; what contradicts is listed and refused unless you say whose value stays."""
+    from ..study.database import open_study
+    from ..study.merging import MergeConflicts
+    from ..study.merging import merge as merge_studies
+
+    done = []
+    with open_study(study, who) as database:
+        for other in others:
+            with open_study(other) as source:
+                try:
+                    found = merge_studies(database, source, prefer)
+                except MergeConflicts as error:
+                    if not as_json:
+                        for conflict in error.conflicts[:_MOST_SHOWN]:
+                            typer.echo(f"conflict: {conflict.sentence()}", err=True)
+                    raise
+            done.append(
+                {
+                    "study": str(other),
+                    "added": found.added,
+                    "filled": found.filled,
+                    "changed": found.changed,
+                    "same": found.same,
+                    "conflicts": [c.sentence() for c in found.conflicts],
+                }
+            )
+    if as_json:
+        print_json({"study": str(study), "merged": done})
+        return
+    for entry in done:
+        typer.echo(
+            f"{entry['study']}: {entry['added']} rows added, {entry['filled']} filled, {entry['changed']} changed"
+        )
+        for line in entry["conflicts"]:  # type: ignore[attr-defined]
+            typer.echo(f"conflict, {prefer} kept: {line}")
+
+
+@app.command()
+def run(
+    folder: Path = typer.Argument(..., help="Folder with case folders."),
+    workers: int = typer.Option(1, "--workers", help="Cases at once on this machine."),
+    scheduler: str = typer.Option("", "--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786."),
+    again: bool = typer.Option(False, "--again", help="Compute also cases whose results are up to date."),
+    study: Path | None = typer.Option(None, "--study", help="Study file to add the computed cases to."),
+    who: str = _WHO,
+    as_json: bool = _JSON,
+) -> None:
+    """Compute many cases; started again, it goes on where it stopped. One failed case never stops the rest."""
+    from ..case.batch import FAILED, find_cases, run_cases, write_summary
+    from ..errors import InputError
+
+    cases = find_cases(folder)
+
+    def tell(outcome: Any, count: int, total: int, left_s: float) -> None:
+        if not as_json:
+            message = f": {outcome.message}" if outcome.message else ""
+            left = f", about {left_s / 60:.0f} min left" if left_s >= 60 else f", about {left_s:.0f} s left"
+            typer.echo(f"[{count}/{total}{left}] {outcome.case.name}: {outcome.status}{message}", err=True)
+
+    outcomes = run_cases(cases, workers, scheduler, again, tell)
+    document = write_summary(folder, outcomes)
+    if study is not None:
+        from ..study.database import create_study, open_study
+
+        added, refused = 0, {}
+        with open_study(study, who) if study.exists() else create_study(study, who) as database:
+            for outcome in outcomes:
+                if outcome.status != FAILED:
+                    try:
+                        added += _add_case(database, outcome.case, "") > 0
+                    except InputError as error:
+                        refused[str(outcome.case)] = str(error)
+        document |= {"study": str(study), "added": added, "refused": refused}
+    if as_json:
+        print_json(document)
+    else:
+        for case, reason in document.get("refused", {}).items():
+            typer.echo(f"not added: {case}: {reason}", err=True)
+        typer.echo(
+            ", ".join(f"{count} {status}" for status, count in document["counts"].items())
+            + f"; see {folder / 'batch.json'}"
+        )
+    if document["counts"][FAILED] or document.get("refused"):
+        raise typer.Exit(2)

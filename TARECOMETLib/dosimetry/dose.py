@@ -44,6 +44,12 @@ def local_dose_gy(activity_mbq: np.ndarray, mass_g: np.ndarray | float, constant
     return dose_per_activity_gy_g_per_mbq(constants) * activity_mbq / mass_g
 
 
+def transform_threads() -> int:
+    """Threads of a transform: ``OMP_NUM_THREADS`` where it is set, so that processes side by side share cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else os.cpu_count() or 1
+
+
 def _support(array: np.ndarray) -> tuple[slice, slice, slice] | None:
     """Smallest box with all non-zero voxels."""
     filled = array != 0
@@ -102,7 +108,7 @@ def convolve(energy_source: np.ndarray, kernel: VoxelKernel) -> np.ndarray:
     box = _support(source)
     if box is None:
         return result
-    workers = os.cpu_count() or 1
+    workers = transform_threads()
     starts, sizes, padded, targets = [], [], [], []
     for part, half, length in zip(box, kernel.half_width_kji, source.shape, strict=True):
         extent = part.stop - part.start

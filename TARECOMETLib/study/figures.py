@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ def write_figures(document: dict[str, Any], folder: Path) -> list[tuple[str, str
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), facecolor="white")
-        axes = figure.add_axes((0.14, 0.17, 0.83, 0.74))
+        axes = figure.add_axes((0.14, 0.17, 0.83, 0.7))
         _style(axes)
         draw(axes)
         if document["post_hoc"]:
@@ -78,7 +79,7 @@ def _style(axes: Any) -> None:
 def _labels(axes: Any, x: str, y: str, title: str) -> None:
     axes.set_xlabel(x, fontsize=7.5, color=_INK, family=FAMILY)
     axes.set_ylabel(y, fontsize=7.5, color=_INK, family=FAMILY)
-    axes.set_title(title, fontsize=8, fontweight="bold", loc="left", color=_INK, family=FAMILY)
+    axes.set_title(textwrap.fill(title, 48), fontsize=7.5, fontweight="bold", loc="left", color=_INK, family=FAMILY)
 
 
 def _legend(axes: Any, place: str = "best") -> None:

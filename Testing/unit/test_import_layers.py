@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "report": ({"physics", "imaging", "dosimetry"} | FILES, GENERAL),
     "study": ({"physics", "imaging", "dosimetry", "comparison", "report"} | FILES, GENERAL | STATISTICS),
     "phantom": ({"physics", "imaging"} | FILES, GENERAL),
-    "case": (BELOW_CASE | FILES, GENERAL),
+    "case": (BELOW_CASE | FILES, GENERAL | {"distributed"}),
     "mrml": (BELOW_CASE | FILES | {"case"}, GENERAL | SCENE),
     "cli": (BELOW_CASE | FILES | {"case", "mrml"}, GENERAL | {"typer", "rich", "dicompylercore", "torch"}),
     "__main__": ({"cli"}, set()),

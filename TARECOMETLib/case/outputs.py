@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..dosimetry.uncertainty_sampling import require_samples
 from ..errors import InputError
 from ..imaging.image_files import write_image
 from ..imaging.volume import Volume
@@ -21,6 +22,7 @@ from .plan_results import plan_document
 from .reporting import write_report
 from .results import finding_document, results_document
 from .steps import Steps, part
+from .uncertainty_check import sample_case
 from .workflow import CaseResults, run_case
 
 
@@ -33,7 +35,7 @@ class Written:
     paths: tuple[Path, ...]
 
 
-def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path) -> Steps[Written]:
+def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path, samples: int = 0) -> Steps[Written]:
     """Load, compute and write a case; a generator of (share done, what) whose value is Written.
 
     Parameters
@@ -43,10 +45,17 @@ def compute_and_write(case: Case, files: CaseFiles, base: Path, out: Path) -> St
         Folder the case's relative paths start from.
     out : Path
         Folder for results; made where it does not exist.
+    samples : int
+        Draws that check the propagated uncertainty; 0 for none.
     """
     _require_folder(out)
     inputs: Inputs = yield from part(load_inputs(case, files, base), 0.0, 0.1)
-    results: CaseResults = yield from part(run_case(case, inputs), 0.1, 0.8)
+    if samples:
+        require_samples(samples)
+    computed = 0.3 if samples else 0.8
+    results: CaseResults = yield from part(run_case(case, inputs), 0.1, computed)
+    if samples:
+        yield from part(sample_case(results, samples), computed, 0.8)
     return (yield from part(write_results(results, inputs, out), 0.8, 1.0))
 
 

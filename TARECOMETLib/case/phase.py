@@ -29,6 +29,7 @@ from ..units import BQ_PER_MBQ
 from .document import Case
 from .steps import Steps
 from .uncertainty import PhaseUncertainty, phase_uncertainty
+from .uncertainty_check import Sampling
 
 LOCAL, KERNEL = "local", "kernel"
 # Points per mm at which contours are probed on the emission image's own grid.
@@ -92,6 +93,7 @@ class Phase:
     kernel_energy_fraction: float = 0.0
     counts_per_ml: np.ndarray | None = None
     uncertainty: PhaseUncertainty | None = None
+    sampling: Sampling | None = None
 
 
 def deliveries_of(case: Case, scan_start: str | None) -> list[Delivery]:

@@ -153,6 +153,11 @@ def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> C
     )
 
 
+def _band(stored: dict[str, Any]) -> tuple[tuple[float, float, float], ...]:
+    band = stored.get("sampling", {}).get("dvh_band")
+    return tuple(zip(band["volume_percent"], band["low_gy"], band["high_gy"], strict=True)) if band else ()
+
+
 def _uncertain(stored: dict[str, Any] | None) -> dict[str, Any]:
     """Uncertainty of a compartment as the report's fields."""
     if stored is None:
@@ -162,6 +167,7 @@ def _uncertain(stored: dict[str, Any] | None) -> dict[str, Any]:
         "budget": tuple((line["source"], line["uncertainty_gy"], line["share"]) for line in stored["budget"]),
         "noise_sd_gy": stored.get("noise_sd_gy"),
         "blur_bias_percent": stored.get("blur_bias_percent"),
+        "band": _band(stored),
         "margins": tuple((entry["margin_mm"], entry["mean_gy"]) for entry in stored.get("margins", [])),
     }
 

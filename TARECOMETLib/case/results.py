@@ -19,6 +19,7 @@ from .phase import KERNEL, Phase
 from .provenance import provenance
 from .ratios import tumour_to_normal
 from .uncertainty import inputs_document, uncertainty_document
+from .uncertainty_check import sampling_document
 from .workflow import CaseResults
 
 DOSE_TO_VOLUME_PERCENT = (2, 50, 70, 95, 98)
@@ -148,6 +149,9 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
     uncertainty = uncertainty_document(phase, name)
     if uncertainty:
         document["uncertainty"] = uncertainty
+        sampled = sampling_document(phase.sampling, name)
+        if sampled:
+            uncertainty["sampling"] = sampled
         relative = uncertainty["mean_uncertainty_gy"] / uncertainty["mean_gy"]
         for method, dvh in dvhs.items():
             document["dose"][method]["mean_uncertainty_gy"] = abs(relative * dvh.mean_gy())

@@ -52,6 +52,8 @@ class PhaseUncertainty:
         Compartment to the part of its voxel doses' SD that is image noise, on the image's own voxels.
     scene, common : DoseScene, tuple of CommonUncertainty
         For sampling.
+    box : tuple of slice
+        The scene's part of the dose grid.
     """
 
     inputs: InputUncertainties
@@ -61,6 +63,7 @@ class PhaseUncertainty:
     noise_sd_gy: dict[str, float]
     scene: DoseScene
     common: tuple[CommonUncertainty, ...]
+    box: tuple[slice, ...]
 
 
 def phase_uncertainty(
@@ -104,7 +107,7 @@ def phase_uncertainty(
         for name, found in doses.items()
         if (mean := _mean_value(scene, found)) > 0.0
     }
-    return PhaseUncertainty(inputs, doses, margins, noise, noise_sd, scene, common)
+    return PhaseUncertainty(inputs, doses, margins, noise, noise_sd, scene, common, box)
 
 
 def _mean_value(scene: DoseScene, found: DoseUncertainty) -> float:

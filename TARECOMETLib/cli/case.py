@@ -105,6 +105,9 @@ def check(
 def run(
     case: Path = typer.Argument(..., help="Case folder or case.json."),
     out: Path | None = typer.Option(None, "--out", help="Folder for results; CASE/results by default."),
+    samples: int = typer.Option(
+        0, "--samples", help="Check the propagated uncertainty by so many draws (200 take minutes); 0 for none."
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Dose maps (.nrrd, Gy), results.json, tables (.csv), figures and report.pdf."""
@@ -112,13 +115,19 @@ def run(
 
     document, files, base = load_case(case)
     target = out or base / "results"
-    written = run_steps(compute_and_write(document, files, base, target), "case run")
+    written = run_steps(compute_and_write(document, files, base, target, samples), "case run")
     results = json.loads((target / "results.json").read_text(encoding="utf-8"))
     if as_json:
         print_json({"out": str(target), "files": [str(path) for path in written.paths], "results": results})
         return
     print_summary(results)
     typer.echo(f"results: {target}")
+
+
+def _mean(figures: dict[str, Any]) -> str:
+    """Mean dose, with one standard uncertainty where there is one."""
+    sd = figures.get("mean_uncertainty_gy")
+    return f"{figures['mean_gy']:.1f}" + (f" ± {sd:.1f}" if sd is not None else "")
 
 
 def print_summary(results: dict[str, Any]) -> None:
@@ -136,7 +145,7 @@ def print_summary(results: dict[str, Any]) -> None:
             entry = next((c for c in results[phase]["compartments"] if c["name"] == name), None)
             volume = f"{entry['volume_ml']:.1f}" if entry else volume
             doses = entry.get("dose") if entry else None
-            cells += [f"{doses[m]['mean_gy']:.1f}" if doses else "" for m in ("local", "kernel")]
+            cells += [_mean(doses[m]) if doses else "" for m in ("local", "kernel")]
         rows.append([name, volume, *cells])
     print_table(f"{results['case_id']}: mean dose, constants {results['constants']['set']}", columns, rows)
     for phase in phases:

@@ -64,6 +64,18 @@ def require_band_voxels(count: float, where: str) -> None:
         )
 
 
+def require_samples(count: int) -> None:
+    """Refuse fewer draws than a standard deviation means anything for.
+
+    Raises
+    ------
+    InputError
+        Below 20.
+    """
+    if count < FEWEST_SAMPLES:
+        raise InputError("samples", f"expected at least {FEWEST_SAMPLES}, got {count}", "Ask for more")
+
+
 def sample(
     scene: DoseScene,
     common: Sequence[CommonUncertainty],
@@ -87,8 +99,7 @@ def sample(
     """
     from scipy.ndimage import shift, spline_filter
 
-    if count < FEWEST_SAMPLES:
-        raise InputError("samples", f"expected at least {FEWEST_SAMPLES}, got {count}", "Ask for more")
+    require_samples(count)
     recovery = recovery or {}
     coefficients = spline_filter(scene.value_per_ml.astype(np.float64), order=3, mode="nearest")
     start = compartment_doses(scene, scene.occupancies(), scene.value_per_ml)
@@ -99,7 +110,8 @@ def sample(
     }
     shape = scene.value_per_ml.shape
     for number in range(count):
-        yield number / count, f"sample {number + 1} of {count}"
+        words = f"sample {number + 1} of {count}"
+        yield number / count, words
         factor = float(np.prod([1.0 + entry.relative * rng.standard_normal() for entry in common]))
         widths = {name: rng.standard_normal() for name in sorted(recovery)}
         outward = {
@@ -111,10 +123,12 @@ def sample(
         if registration_mm > 0.0:
             move = registration_mm * rng.standard_normal(3) / np.asarray(scene.spacing_mm)
             value = shift(coefficients, move, order=3, mode="nearest", prefilter=False)
+        yield (number + 0.3) / count, words
         if noise is not None and noise.variance_per_signal > 0.0:
             field = random_field(rng, shape, noise.correlation_mm, scene.spacing_mm)
             value = value + np.sqrt(noise.variance_per_signal * np.maximum(value, 0.0)) * field
         filled = scene.occupancies(outward)
+        yield (number + 0.6) / count, words
         for name, entry in compartment_doses(scene, filled, value).items():
             blur = recovery.get(name, NO_BLUR)
             coefficient = blur.coefficient + blur.uncertainty * widths.get(name, 0.0)
@@ -126,6 +140,7 @@ def sample(
             means[name].append(factor * (entry.mean_gy - spill) / coefficient)
             volumes[name].append(entry.volume_ml)
         for name, drawn in curves.items():
+            yield (number + 0.8) / count, words
             drawn.append(factor * _dose_to_volume(scene, name, filled, value))
     return {
         name: SampledDose(

@@ -88,6 +88,8 @@ class CompartmentDose:
         What blur is expected to take off the mean; not in the uncertainty.
     margins : tuple of (float, float)
         Margin on the contour in mm and mean local dose in Gy.
+    band : tuple of (float, float, float)
+        Volume in %, 2.5 and 97.5 % points of the local dose it receives, by sampling; empty where not sampled.
     """
 
     name: str
@@ -106,6 +108,7 @@ class CompartmentDose:
     noise_sd_gy: float | None = None
     blur_bias_percent: float | None = None
     margins: tuple[tuple[float, float], ...] = ()
+    band: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def volume_ml(self) -> float:

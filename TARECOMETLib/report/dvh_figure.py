@@ -108,16 +108,23 @@ def _width(name: str) -> float:
     return 2.2 if name in (ALL_TUMOURS, WHOLE_NORMAL) else 1.15
 
 
-def _bands(phase: PhaseReport, method: str) -> dict[str, float]:
-    """Relative uncertainty of the sums that get a band: a curve of few voxels gets none."""
-    return {
-        entry.name: entry.relative_uncertainty
-        for entry in phase.compartments
-        if entry.name in (ALL_TUMOURS, NORMAL_PERFUSED)
-        and entry.relative_uncertainty is not None
-        and method in entry.dvh
-        and entry.dvh[method].dose_gy.size >= FEWEST_BAND_VOXELS
-    }
+def _bands(phase: PhaseReport, method: str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Heights and the two sides of the bands of the sums; a curve of few voxels gets none.
+
+    By sampling where that was done; else every dose of the curve moves with the mean.
+    """
+    found = {}
+    for entry in phase.compartments:
+        if entry.name not in (ALL_TUMOURS, NORMAL_PERFUSED) or method not in entry.dvh:
+            continue
+        if method == LOCAL and entry.band:
+            heights, low, high = np.array(entry.band).T
+            found[entry.name] = heights, low, high
+        elif entry.relative_uncertainty is not None and entry.dvh[method].dose_gy.size >= FEWEST_BAND_VOXELS:
+            dose_gy, percent = entry.dvh[method].curve()
+            half = COVERAGE_95 * entry.relative_uncertainty
+            found[entry.name] = percent, dose_gy * max(0.0, 1.0 - half), dose_gy * (1.0 + half)
+    return found
 
 
 def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: str, in_bed: bool) -> None:
@@ -131,9 +138,8 @@ def _draw(axes: Any, phases: Sequence[PhaseReport], names: list[str], method: st
             dose_gy, percent = doses[name].curve()
             end = max(end, float(dose_gy[percent >= _TAIL_PERCENT].max(initial=0.0)))
             if name in bands.get(phase.phase, {}):
-                half = COVERAGE_95 * bands[phase.phase][name]
-                inner, outer = dose_gy * max(0.0, 1.0 - half), dose_gy * (1.0 + half)
-                axes.fill_betweenx(percent, inner, outer, color=COLORS[number], alpha=0.14, linewidth=0.0, zorder=1)
+                heights, inner, outer = bands[phase.phase][name]
+                axes.fill_betweenx(heights, inner, outer, color=COLORS[number], alpha=0.14, linewidth=0.0, zorder=1)
             # Marks at even heights, shifted from curve to curve so that they do not pile up.
             heights = np.arange(96.0 - 2.0 * number, 3.0, -24.0)
             marks = np.unique(np.searchsorted(-percent, -heights).clip(0, len(percent) - 1))

@@ -67,10 +67,10 @@ def write_figures(content: ReportContent, folder: Path) -> tuple[PictureEntry, .
 def _band_words(content: ReportContent) -> str:
     if not any(entry.relative_uncertainty for phase in content.phases for entry in phase.compartments):
         return ""
-    return (
-        "Bands: 95 % interval of all tumours and of normal perfused liver in the last phase; every dose of a curve "
-        "moves with its mean. Blur is not in them."
-    )
+    sampled = any(entry.band for phase in content.phases for entry in phase.compartments)
+    how = "by sampling" if sampled else "every dose of a curve moves with its mean"
+    what = "Bands: 95 % interval of all tumours and of normal perfused liver in the last phase"
+    return f"{what}; {how}. Blur is not in them."
 
 
 def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntry] | None = None) -> int:

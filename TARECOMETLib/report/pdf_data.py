@@ -239,7 +239,7 @@ def _budget(content: ReportContent, most: int) -> list[list[str]]:
             if mean is None or entry.relative_uncertainty is None:
                 continue
             half = COVERAGE_95 * abs(entry.relative_uncertainty * mean)
-            sources = ", ".join(f"{source} {100.0 * share:.0f} %" for source, _, share in entry.budget[:3])
+            sources = ", ".join(f"{source} {100.0 * share:.0f}\u00a0%" for source, _, share in entry.budget[:3])
             rows.append(
                 [
                     phase.phase,

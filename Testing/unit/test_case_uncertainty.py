@@ -21,6 +21,7 @@ from TARECOMETLib.case.document import (
 from TARECOMETLib.case.phase import LOCAL, compute_phase, prepare_ground
 from TARECOMETLib.case.steps import finish
 from TARECOMETLib.case.uncertainty import inputs_document, lung_uncertainty_gy, uncertainty_document
+from TARECOMETLib.case.uncertainty_check import after_stroke, sample_case, sampling_document
 from TARECOMETLib.dosimetry.compartments import derive_compartments
 from TARECOMETLib.dosimetry.parcels import divide
 from TARECOMETLib.dosimetry.uncertainty_inputs import InputUncertainties
@@ -120,6 +121,30 @@ class PhaseUncertaintyTestCase(unittest.TestCase):
         phase = computed(a_case(resolution=False))
         self.assertIsNone(phase.uncertainty)
         self.assertEqual((uncertainty_document(phase, "m1"), inputs_document(phase)), ({}, {}))
+
+    def test_sampling_agrees_and_leaves_its_seed_and_bands(self):
+        results = SimpleNamespace(phases={"pre": self.phase})
+        finish(sample_case(results, 60, seed=5))
+        document = sampling_document(self.phase.sampling, "m1")
+        self.assertEqual((document["samples"], document["seed"]), (60, 5))
+        # 60 draws give a standard deviation to 9 %: two of them and the 15 % that are allowed.
+        quick = self.phase.uncertainty.doses["m1"].uncertainty_gy
+        self.assertAlmostEqual(document["mean_uncertainty_gy"] / quick, 1.0, delta=0.33)
+        self.assertEqual(len(document["dvh_band"]["low_gy"]), 99)
+        self.assertEqual(sampling_document(self.phase.sampling, "speck"), {})
+        unset = SimpleNamespace(phases={"pre": SimpleNamespace(uncertainty=None)})
+        with self.assertRaisesRegex(InputError, "no image has one"):
+            finish(sample_case(unset, 60))
+
+    def test_a_stroke_gives_a_new_interval_of_its_contour(self):
+        whole = self.phase.uncertainty
+        same = after_stroke(whole, "m1", CONTOURS["m1"].array)
+        # The one in results stands on the mean of the dose map, this one on the box's own: 1 %.
+        self.assertAlmostEqual(same.uncertainty_gy / whole.doses["m1"].uncertainty_gy, 1.0, delta=0.01)
+        larger = after_stroke(whole, "m1", ball((66, 54, 84), 21.0).array)
+        self.assertLess(larger.mean_gy, same.mean_gy)
+        with self.assertRaisesRegex(InputError, "1 voxels"):
+            after_stroke(whole, "m1", np.arange(44**3).reshape(44, 44, 44) == 22 * 44 * 44 + 22 * 44 + 22)
 
     def test_lung_dose_by_hand(self):
         # sqrt(0.2² + 0.2² + 0.0525² + 0.0036²) of 10 Gy.

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from ..dosimetry.compartments import ALL_TUMOURS, LIVER, NORMAL_PERFUSED, TERRITORY, WHOLE_NORMAL
+from ..dosimetry.compartments import ALL_TUMOURS, LIVER, LUNG, NORMAL_PERFUSED, TERRITORY, WHOLE_NORMAL
 from ..dosimetry.compartments import TUMOUR as TUMOUR_ROLE
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
 from ..dosimetry.radiobiology import Radiobiology
@@ -28,12 +28,13 @@ from ..planning.patient import (
 )
 from ..planning.plan import OrderLine, Plan, Wishes, make_plan, order_lines
 from ..planning.treatment_calendar import time_zone, typed_date, typed_moment
-from ..planning.vials import Vial, give
+from ..planning.vials import THERASPHERE_SIZES_GBQ, Vial, give
 from ..units import MBQ_PER_GBQ
 from .checks import check_case, pre_image
 from .document import DIAGNOSTIC, MAA_CT, MAA_SPECT, Case, Injection, Tissue
 from .findings import Finding, refuse_blocks, sort_findings
 from .inputs import Inputs
+from .lung import is_cut
 from .phase import Ground, carried_density, image_density
 from .plan_document import PlannedEntry, PlanSettings, VialOrder, VialPick, plan_goals
 from .steps import Steps, part
@@ -105,7 +106,7 @@ def spheres_of(case: Case) -> str:
     return RESIN if "sir-sph" in device or "sirsph" in device or "resin" in device else GLASS
 
 
-def plan_inputs(case: Case, ground: Ground, counts_per_ml: np.ndarray, lung_mass_g: float | None = None) -> PlanInputs:
+def plan_inputs(case: Case, ground: Ground, counts_per_ml: np.ndarray) -> PlanInputs:
     """What a plan is computed from, of contours and counts on the dose grid.
 
     Each injection's activity is shared out over the counts of its own territory; where territories overlap each
@@ -117,8 +118,6 @@ def plan_inputs(case: Case, ground: Ground, counts_per_ml: np.ndarray, lung_mass
     ground : Ground
     counts_per_ml : ndarray of shape (k, j, i)
         On the dose grid.
-    lung_mass_g : float, optional
-        Else the case's assumed one.
     """
     parcels, settings = ground.parcels, settings_of(case)
     injections = planned_injections(case)
@@ -181,13 +180,22 @@ def plan_inputs(case: Case, ground: Ground, counts_per_ml: np.ndarray, lung_mass
         territory_counts=tuple(float(value) for value in total),
         liver_volume_ml=float(parcels.volume_ml[liver].sum()),
         non_perfused_ml=float(parcels.volume_ml[normal & ~reached].sum()),
-        lung_mass_g=lung_mass_g or case.settings.lung_mass_g,
+        lung_mass_g=_lung_mass_g(case, ground, mass_g),
         constants=constants,
         spheres=spheres_of(case),
         height_cm=settings.height_cm,
         weight_kg=settings.weight_kg,
         source="99mTc-MAA SPECT",
     )
+
+
+def _lung_mass_g(case: Case, ground: Ground, mass_g: np.ndarray) -> float:
+    """As lung doses take it: by CT where whole lungs are drawn, else the assumed mass."""
+    names = case.contours_of(LUNG)
+    seen_g = sum(float(mass_g[(ground.parcels.code & ground.parcels.bit(name)) != 0].sum()) for name in names)
+    if seen_g > 0.0 and not is_cut([ground.contours[name] for name in names]):
+        return seen_g
+    return case.settings.lung_mass_g
 
 
 def inputs_of_typed(case: Case) -> PlanInputs:
@@ -273,7 +281,7 @@ def wishes_of(case: Case) -> Wishes:
         return None if given is None else Radiobiology(given.alpha_beta_gy, given.repair_half_time_h)
 
     return Wishes(
-        goals=plan_goals(settings, territories),
+        goals=plan_goals(settings, territories, spheres_of(case)),
         target_tumours=settings.target_tumours or None,
         minimum_target_ml=settings.minimum_target_ml,
         earlier=settings.earlier,
@@ -291,6 +299,8 @@ def orders_of(case: Case, plan: Plan) -> tuple[tuple[OrderLine, ...], str]:
     order = settings_of(case).vials
     if order is None:
         return (), "the hospital's time zone and treatment week are not given (plan.vials)"
+    if plan.inputs.spheres == RESIN and order.facts.sizes_gbq == THERASPHERE_SIZES_GBQ:
+        return (), "the vial sizes are those of glass microspheres: give the device's own (plan.vials.facts)"
     days: list[date | None] = []
     weeks: list[list[date]] = []
     for entry in planned_entries(case):

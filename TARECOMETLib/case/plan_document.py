@@ -9,14 +9,14 @@ from ..planning.criteria import DEFAULT_MINIMUM_TARGET_ML
 from ..planning.goals import Goal, bilirubin_mg_dl, require_consistent
 from ..planning.patient import GLASS, RESIN, TypedTerritory
 from ..planning.prescription import require_residual, require_shunt
-from ..planning.presets import preset_goals
+from ..planning.presets import preset_goals, preset_names
 from ..planning.retreatment import EarlierTreatment
 from ..planning.treatment_calendar import WorkingHours, typed_date
 from ..planning.uncertain import Uncertainty
 from ..planning.vials import VialFacts
 
 NO_PRESET = "none"
-ONE_TERRITORY, SEVERAL_TERRITORIES = "mcrc-glass-unilobar", "mcrc-glass-bilobar"
+ONE_TERRITORY, SEVERAL_TERRITORIES = "mcrc-{}-unilobar", "mcrc-{}-bilobar"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ class PlannedEntry:
         if self.lung_shunt_fraction is not None:
             require_shunt(self.lung_shunt_fraction, f"{where}, lung shunt fraction")
         require_residual(self.expected_residual, f"{where}, expected residual")
+        if self.vial is not None and self.date and self.vial.hour[:10] != self.date:
+            raise InputError(
+                f"{where}, vial, hour",
+                f"{self.vial.hour} is not on the day of treatment, {self.date}",
+                "Change one of the two",
+                "date",
+            )
         if self.prescribed_gbq is not None and not 0.0 <= self.prescribed_gbq <= 100.0:
             raise InputError(
                 f"{where}, prescribed_gbq", f"expected 0 to 100 GBq, got {self.prescribed_gbq:g}", "Write GBq", "plan"
@@ -185,16 +192,37 @@ class PlanSettings:
             if not dose > 0.0:
                 raise InputError("plan.perfused_gy", f"expected more than 0 Gy, got {dose:g}", "Correct it", "plan")
         # Contradictions are refused when they are written, not only when a plan is made.
-        plan_goals(self, 1)
+        plan_goals(self, 1, self.spheres or (RESIN if self.preset in preset_names(RESIN) else GLASS))
 
 
-def plan_goals(settings: PlanSettings, territories: int) -> tuple[Goal, ...]:
-    """Goals in force: those typed, and the preset's that none of them replaces."""
-    chosen = settings.preset or (ONE_TERRITORY if territories == 1 else SEVERAL_TERRITORIES)
+def plan_goals(settings: PlanSettings, territories: int, spheres: str = GLASS) -> tuple[Goal, ...]:
+    """Goals in force: those typed, and the preset's that none of them replaces.
+
+    Parameters
+    ----------
+    settings : PlanSettings
+    territories : int
+        How many are planned: chooses the preset where none is named.
+    spheres : str
+        glass or resin.
+
+    Raises
+    ------
+    InputError
+        Where two goals contradict each other, or the preset is for other spheres.
+    """
+    chosen = settings.preset or (ONE_TERRITORY if territories == 1 else SEVERAL_TERRITORIES).format(spheres)
     bilirubin = None
     if settings.bilirubin is not None:
         bilirubin = bilirubin_mg_dl(settings.bilirubin, settings.bilirubin_unit)
     published = () if chosen == NO_PRESET else preset_goals(chosen, bilirubin)
+    if chosen != NO_PRESET and chosen not in preset_names(spheres):
+        raise InputError(
+            "plan.preset",
+            f'"{chosen}" is not for {spheres} spheres, which the device is',
+            f"Choose one of {', '.join(preset_names(spheres))}, or correct the device",
+            "preset",
+        )
 
     def key(goal: Goal) -> tuple[object, ...]:
         # 30 Gy per treatment and 50 Gy over all are two limits of one volume.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timezone
 from typing import Any
 
+from ..errors import InputError
 from ..planning.criteria import Criterion
 from ..planning.models import ModelRow
-from ..planning.patient import TUMOUR, PlanInputs, perfused_name
+from ..planning.patient import PlanInputs, perfused_name
 from ..planning.plan import OrderLine, Plan, predictions
 from ..planning.uncertain import Band
 from ..planning.vials import TO_BE_CONFIRMED, VialChoice, VialFacts
@@ -114,7 +116,8 @@ def _inputs(inputs: PlanInputs) -> dict[str, Any]:
         }
         if injection.session:
             entry["date"] = injection.session
-        if any(region.counts[number] > 0.0 for region in inputs.of_kind(TUMOUR)):
+        # Absent where there is none: no tumour in the territory, or nothing but tumour.
+        with contextlib.suppress(InputError):
             entry["tumour_to_normal"] = inputs.tumour_to_normal(number)
         injections.append(entry)
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from .output import print_json, print_table, run_steps
 
 def plan(
     case: Path = typer.Argument(..., help="Case folder or case.json; what is wanted stands under plan in it."),
+    earlier: list[Path] = typer.Option([], "--earlier", help="results.json of an earlier treatment; may be repeated."),
     out: Path | None = typer.Option(None, "--out", help="Folder for plan.json, tables and the order sheet."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -23,6 +26,10 @@ def plan(
     from ..case.plan_results import plan_document
 
     document, files, base = load_case(case)
+    if earlier:
+        settings = settings_of(document)
+        doses = tuple(_earlier(path) for path in earlier)
+        document = replace(document, plan=replace(settings, earlier=(*settings.earlier, *doses)))
     if settings_of(document).typed:
         inputs = Inputs()
     else:
@@ -36,6 +43,27 @@ def plan(
     print_plan(planned)
     if written:
         typer.echo(f"plan: {out}")
+
+
+def _earlier(path: Path) -> Any:
+    """An earlier treatment from a results.json or the folder that holds it."""
+    from ..errors import InputError
+    from ..planning.retreatment import earlier_from_results
+
+    file = path / "results.json" if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return earlier_from_results(document, name=f"{document.get('case_id', '')} ({file.parent.name})")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            str(path), "there are no results here", "Choose results.json of a computed case", "no-file"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            str(file), "it is not the results of a case", "Choose results.json of a computed case", "json"
+        ) from None
 
 
 def _number(value: float | None, decimals: int = 1) -> str:

@@ -35,7 +35,7 @@ class Check:
 
 def verify(as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output.")) -> None:
     """The validation suite: number, reference, tolerance, pass or fail, one row each."""
-    checks = [*_constants(), *_point_kernel(), *_voxel_kernel(), *_dose(), *_radiobiology()]
+    checks = [*_constants(), *_point_kernel(), *_voxel_kernel(), *_dose(), *_radiobiology(), *_planning()]
     failed = sum(not check.passed for check in checks)
     if as_json:
         rows = [
@@ -155,3 +155,26 @@ def _radiobiology() -> Iterator[Check]:
         yield Check(
             f"BED of {dose:g} Gy, α/β {ratio:g} Gy, repair 1.5 h", value, expected, 0.01, False, "hand: Dale 1985"
         )
+
+
+def _planning() -> Iterator[Check]:
+    from ..physics.nuclides import constants_set
+    from ..planning.prescription import (
+        lung_dose_gy,
+        order_activity_gbq,
+        partition_activity_gbq,
+        partition_doses_gy,
+        single_compartment_activity_gbq,
+    )
+
+    constants = constants_set()
+    single = single_compartment_activity_gbq(constants, 100.0, 1030.0, 0.10)
+    source = "hand calculation, K 49.67; an open calculator's printed digits"
+    yield Check("MIRD 100 Gy to 1.03 kg, LSF 10 % (GBq)", single, 2.3041, 5e-5, False, source)
+    yield Check("lung dose with it (Gy)", lung_dose_gy(constants, single, 0.10), 11.444, 5e-4, False, source)
+    yield Check("order with 10 % residual (GBq)", order_activity_gbq(single, 0.10), 2.5601, 5e-5, False, source)
+    partition = partition_activity_gbq(constants, 206.0, 824.0, 3.0, 0.10, tumour_gy=300.0)
+    yield Check("partition 300 Gy, T/N 3 (GBq)", partition, 3.2257, 5e-5, False, source)
+    doses = partition_doses_gy(constants, 3.0, 200.0, 1300.0, 3.0, 0.05)
+    yield Check("partition of 3 GBq, tumour (Gy)", doses.tumour_gy, 223.515, 5e-4, False, "hand calculation, K 49.67")
+    yield Check("partition of 3 GBq, normal (Gy)", doses.normal_gy, 74.505, 5e-4, False, "hand calculation, K 49.67")

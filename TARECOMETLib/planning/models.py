@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..dosimetry.compartments import ALL_TUMOURS
+from ..dosimetry import compartments
 from ..errors import InputError
 from .criteria import Targets
 from .goals import BED, MEAN, PERFUSED, TUMOUR, WHOLE_NORMAL, Goal
@@ -151,7 +151,7 @@ def _body_surface(inputs: PlanInputs) -> ModelRow:
     if inputs.height_cm is None or inputs.weight_kg is None:
         raise InputError("BSA", "height and weight are not given", "Give both")
     shunt = max(injection.lung_shunt_fraction for injection in inputs.injections)
-    tumour_ml = inputs.region(ALL_TUMOURS).volume_ml if inputs.has(ALL_TUMOURS) else 0.0
+    tumour_ml = inputs.region(compartments.ALL_TUMOURS).volume_ml if inputs.has(compartments.ALL_TUMOURS) else 0.0
     net = body_surface_activity_gbq(inputs.height_cm, inputs.weight_kg, tumour_ml, inputs.liver_volume_ml, shunt)
     residual = max(injection.residual_fraction for injection in inputs.injections)
     return ModelRow(
@@ -221,12 +221,11 @@ def _multi(inputs: PlanInputs, number: int, dose_gy: float, targets: Targets, li
         raise InputError(f'territory "{injection.territory}"', "it feeds no target tumour", "Choose target tumours")
     worst = min(rates, key=lambda name: rates[name])
     asked = [(f"{dose_gy:g} Gy to {worst}, the least of {len(rates)} targets", dose_gy / rates[worst])]
-    if limits:
-        whole = float(inputs.rates_gy_per_gbq(inputs.region("Whole normal liver"))[number])
+    if limits and inputs.has(compartments.WHOLE_NORMAL):
+        whole = float(inputs.rates_gy_per_gbq(inputs.region(compartments.WHOLE_NORMAL))[number])
         value = limits[0].at_most or 0.0
         if whole > 0.0:
             asked.append((f"{value:g} Gy to whole normal liver", value / whole))
-    normal = inputs.region(normal_perfused_name(injection.territory))
     perfused = inputs.region(perfused_name(injection.territory))
     return [
         _row(
@@ -239,7 +238,7 @@ def _multi(inputs: PlanInputs, number: int, dose_gy: float, targets: Targets, li
             inputs=f"f_k of {len(inputs.of_kind(TUMOUR_KIND))} tumours by counts, {_shunt(inputs, number)}",
             source="Chiesa 2021, doi:10.1186/s40658-021-00394-3",
             tumour_gy=net * rates[worst],
-            normal_perfused_gy=net * float(inputs.rates_gy_per_gbq(normal)[number]),
+            normal_perfused_gy=_normal_gy(inputs, number, net),
             perfused_gy=net * float(inputs.rates_gy_per_gbq(perfused)[number]),
         )
         for words, net in asked
@@ -265,7 +264,6 @@ def _voxel(
     if not slopes[worst] > 0.0:
         raise InputError(f'territory "{place}"', f"{metric} of {worst} is 0 whatever the activity", "Use the mean")
     net = dose_gy / slopes[worst]
-    normal = inputs.region(normal_perfused_name(place))
     words = f"{metric} (a = {exponent:g})" if exponent is not None else metric
     return _row(
         inputs,
@@ -277,5 +275,11 @@ def _voxel(
         inputs=f"dose map of {inputs.source}, {_shunt(inputs, number)}",
         source="local deposition; Chiesa 2021, doi:10.1186/s40658-021-00394-3",
         tumour_gy=net * float(inputs.rates_gy_per_gbq(inputs.region(worst))[number]),
-        normal_perfused_gy=net * float(inputs.rates_gy_per_gbq(normal)[number]),
+        normal_perfused_gy=_normal_gy(inputs, number, net),
     )
+
+
+def _normal_gy(inputs: PlanInputs, number: int, net_gbq: float) -> float | None:
+    """Normal perfused liver of an injection's territory; None where the territory is all tumour."""
+    name = normal_perfused_name(inputs.injections[number].territory)
+    return net_gbq * float(inputs.rates_gy_per_gbq(inputs.region(name))[number]) if inputs.has(name) else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from .goals import BILIRUBIN_BORDER_MG_DL, Goal
+from .patient import GLASS
 
 _TABLE = Path(__file__).resolve().parent.parent / "Resources" / "planning_goals.json"
 
@@ -19,9 +20,10 @@ def _table() -> dict[str, Any]:
     return table
 
 
-def preset_names() -> dict[str, str]:
-    """Presets by machine name, with their words."""
-    return {name: entry["title"] for name, entry in _table()["presets"].items()}
+def preset_names(spheres: str = "") -> dict[str, str]:
+    """Presets by machine name, with their words; of glass or resin, or all."""
+    found = _table()["presets"].items()
+    return {name: entry["title"] for name, entry in found if spheres in ("", entry["spheres"])}
 
 
 def preset_goals(name: str, bilirubin_mg_dl: float | None = None) -> tuple[Goal, ...]:
@@ -52,4 +54,6 @@ def preset_goals(name: str, bilirubin_mg_dl: float | None = None) -> tuple[Goal,
     if entry["whole_normal_liver_limit"]:
         rows.append(limits[chosen])
     rows += _table()["every_preset"]
+    if entry["spheres"] == GLASS:
+        rows += _table()["every_glass_preset"]
     return tuple(Goal(**row, origin="preset") for row in rows)

@@ -56,6 +56,37 @@ class PredictionError:
                 )
 
 
+def prediction_error_of(
+    name: str, tumour_ratios: Sequence[float], normal_ratios: Sequence[float] = ()
+) -> PredictionError:
+    """The error of a concordance: from delivered over predicted mean doses of its tumours and normal livers.
+
+    Parameters
+    ----------
+    name : str
+        Whose comparison; the numbers of ratios are added.
+    tumour_ratios, normal_ratios : sequence of float
+        At least three of each that is used; an empty one adds no error.
+    """
+
+    def figures(ratios: Sequence[float], what: str) -> tuple[float, float]:
+        if len(ratios) == 0:
+            return 1.0, 0.0
+        if len(ratios) < 3 or not all(ratio > 0.0 and math.isfinite(ratio) for ratio in ratios):
+            raise InputError(
+                f"prediction error, {what}",
+                f"expected at least 3 ratios above 0, got {len(ratios)}",
+                "Compare more patients, or leave it out",
+                "uncertainty",
+            )
+        logs = np.log(np.array(ratios, dtype=float))
+        return float(np.exp(logs.mean())), float(logs.std(ddof=1))
+
+    tumour, normal = figures(tumour_ratios, "tumours"), figures(normal_ratios, "normal liver")
+    counted = f"{name} ({len(tumour_ratios)} tumours, {len(normal_ratios)} normal livers)"
+    return PredictionError(counted, *tumour, *normal)
+
+
 @dataclass(frozen=True)
 class Uncertainty:
     """Standard deviations of the inputs.

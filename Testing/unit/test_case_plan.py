@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from test_cli import CommandTestCase, run
 
-from TARECOMETLib.case.document import Case, CaseFiles, case_from_json, case_to_json
+from TARECOMETLib.case.document import Case, CaseFiles, ContourEntry, case_from_json, case_to_json
 from TARECOMETLib.case.inputs import load_inputs
 from TARECOMETLib.case.new_case import new_case
 from TARECOMETLib.case.outputs import write_results
@@ -195,6 +195,8 @@ class SheetTestCase(unittest.TestCase):
         self.assertTrue([text for text in block.warnings if "Whole normal liver at most 75 Gy" in text])
 
     def test_vial_before_calibration_past_shelf_life_and_in_a_skipped_hour_are_refused(self):
+        with self.assertRaisesRegex(InputError, "not on the day of treatment"):
+            self.made(vial=VialPick((3.0,), "2026-03-08", "2026-03-10T11:00"))
         for hour, code in (
             ("2026-03-08T16:00", "vial-early"),
             ("2026-03-20T18:00", "vial-expired"),
@@ -202,10 +204,10 @@ class SheetTestCase(unittest.TestCase):
             ("noon", "time"),
         ):
             with self.subTest(hour=hour), self.assertRaises(InputError) as caught:
-                self.made(vial=VialPick((3.0,), "2026-03-08", hour))
+                self.made(vial=VialPick((3.0,), "2026-03-08", hour), date="")
             self.assertEqual(caught.exception.code, code)
         for hour in ("2026-03-08T17:00", "2026-03-20T17:00"):
-            self.made(vial=VialPick((3.0,), "2026-03-08", hour))
+            self.made(vial=VialPick((3.0,), "2026-03-08", hour), date="")
 
     def test_pdf_and_table_say_the_same_and_are_the_same_each_time(self):
         sheet = order_sheet(self.made())
@@ -264,6 +266,43 @@ class CommandPlanTestCase(CommandTestCase):
         self.assertEqual([p.name for p in self.folder.iterdir() if p.name.startswith(".")], [])
         run("plan", self.write(typed_case(vials=None)), "--out", out)
         self.assertFalse((out / "vials.csv").exists())
+
+    def test_earlier_treatment_is_loaded_from_its_results(self):
+        earlier = {
+            "case_id": "P0",
+            "post": {
+                "lung": {"mean_gy": 5.0},
+                "compartments": [
+                    {"name": "Whole normal liver", "role": "derived", "dose": {"local": {"mean_gy": 30.0}}}
+                ],
+            },
+        }
+        file = self.folder / "results.json"
+        file.write_text(json.dumps(earlier), encoding="utf-8")
+        case = self.write(typed_case())
+        highs = []
+        for words in ([], ["--earlier", file]):
+            code, out, _ = run("plan", case, "--json", *words)
+            self.assertEqual(code, 0)
+            highs.append(json.loads(out)["windows"][0]["high_gbq"])
+        self.assertAlmostEqual(highs[1] / highs[0], 45.0 / 75.0, places=9)
+        for text, words in (("[]", "not the results"), ("{", "not the results"), ("{}", "no doses")):
+            file.write_text(text, encoding="utf-8")
+            self.assert_refused(["plan", case, "--earlier", file], words)
+        self.assert_refused(["plan", case, "--earlier", self.folder / "nowhere"], "no results here")
+
+    def test_resin_has_its_own_goals_the_body_surface_model_and_no_glass_vials(self):
+        case = replace(typed_case(height_cm=170.0, weight_kg=70.0), device="SIR-Spheres")
+        code, out, _ = run("plan", self.write(case), "--json")
+        document = json.loads(out)
+        self.assertEqual((code, document["spheres"]), (0, "resin"))
+        self.assertIn("BSA", [row["model"] for row in document["models"]])
+        self.assertIn(100.0, [goal.get("at_least") for goal in document["goals"]])
+        self.assertIn("glass", document["no_vials"])
+        glass = json.loads(run("plan", self.write(typed_case(height_cm=170.0, weight_kg=70.0)), "--json")[1])
+        self.assertNotIn("BSA", [row["model"] for row in glass["models"]])
+        case = replace(case, plan=replace(case.plan, preset="mcrc-glass-unilobar"))
+        self.assert_refused(["plan", self.write(case)], "not for resin")
 
     def test_refusals_are_one_line_each_and_leave_nothing(self):
         text = json.loads(case_to_json(typed_case(), CaseFiles()))
@@ -335,6 +374,29 @@ class PhantomPlanTestCase(unittest.TestCase):
         data = page_data(content, 20, 20, 20)["plan"]
         self.assertTrue(any("multicompartment" in row[0] for row in data["models"]))
         self.assertTrue(any("not validated after chemotherapy" in row[4] for row in data["criteria"]))
+
+    def test_territory_that_is_all_tumour_can_be_planned(self):
+        tumour = next(c.name for c in self.case.contours if c.role == "tumour")
+        contours = tuple(c for c in self.case.contours if c.role != "territory")
+        aimed = ContourEntry("aimed at", "territory")
+        settings = PlanSettings(injections=(PlannedEntry("1", "aimed at"),), preset="mcrc-glass-segmentectomy")
+        case = replace(self.case, contours=(*contours, aimed), plan=settings)
+        inputs = replace(self.inputs, contours={**self.inputs.contours, "aimed at": self.inputs.contours[tumour]})
+        planned, _ = finish(computing_inputs(case, inputs))
+        document = plan_document(finish_plan(case, planned))
+        self.assertNotIn("tumour_to_normal", document["inputs"]["injections"][0])
+        self.assertIn("MIRD single compartment", [row["model"] for row in document["models"]])
+        self.assertTrue(document["windows"][0]["open"])
+
+    def test_plan_without_territories_goes_to_the_whole_liver(self):
+        contours = tuple(c for c in self.case.contours if c.role != "territory")
+        case = replace(self.case, contours=contours, injections=(), plan=None)
+        planned, _ = finish(computing_inputs(case, self.inputs))
+        plan = finish_plan(case, planned).plan
+        self.assertIsNotNone(plan.optimum)
+        self.assertEqual(plan.inputs.non_perfused_share, 0.0)
+        whole, perfused = (plan.inputs.region(name) for name in ("Whole normal liver", "Normal perfused liver"))
+        self.assertAlmostEqual(whole.mass_g, perfused.mass_g, places=6)
 
     def test_plan_needs_no_treatment_and_no_image_after_it(self):
         bare = replace(self.case, injections=())

@@ -96,7 +96,7 @@ class GoalsTestCase(unittest.TestCase):
 
     def test_presets_carry_the_figures_of_the_guideline_with_reference_and_evidence(self):
         bands = {"unilobar": (80, 150), "bilobar": (80, 150), "lobectomy": (140, 150), "segmentectomy": (400, None)}
-        for name in preset_names():
+        for name in preset_names("glass"):
             goals = preset_goals(name)
             (band,) = [g for g in goals if g.volume == "perfused liver"]
             self.assertEqual((band.at_least, band.at_most), bands[name.split("-")[-1]])
@@ -106,6 +106,20 @@ class GoalsTestCase(unittest.TestCase):
             self.assertEqual([g.at_most for g in goals if g.volume == "lung activity"], [610.0])
             for goal in goals:
                 self.assertTrue(goal.reference and goal.level_of_evidence, goal)
+
+    def test_resin_presets_are_those_of_its_own_table(self):
+        # EANM 2022, Table 3: mCRC unilobar normal perfused < 40 Gy, tumour > 100 Gy; lobectomy normal perfused > 70 Gy;
+        # segmental single-compartment > 150 Gy. The 610 MBq of TheraSphere's label are not resin's.
+        def values(name):
+            goals = preset_goals(f"mcrc-resin-{name}")
+            self.assertFalse([g for g in goals if g.volume in ("lung activity", "whole normal liver")])
+            self.assertEqual([g.at_most for g in goals if g.volume == "lungs"], [30.0, 50.0])
+            return [(g.volume, g.at_least, g.at_most) for g in goals if "lung" not in g.volume][:-1]
+
+        self.assertEqual(values("unilobar"), [("tumour", 100.0, None), ("normal perfused liver", None, 40.0)])
+        self.assertEqual(values("bilobar"), [("tumour", 100.0, None), ("normal perfused liver", None, 40.0)])
+        self.assertEqual(values("lobectomy"), [("tumour", 100.0, None), ("normal perfused liver", 70.0, None)])
+        self.assertEqual(values("segmentectomy"), [("perfused liver", 150.0, None)])
 
 
 class TargetsTestCase(unittest.TestCase):

@@ -14,7 +14,14 @@ from TARECOMETLib.planning.criteria import choose_targets, make_criteria
 from TARECOMETLib.planning.goals import Goal
 from TARECOMETLib.planning.patient import PlannedInjection, TypedTerritory, TypedTumour, typed_inputs
 from TARECOMETLib.planning.retreatment import EarlierTreatment
-from TARECOMETLib.planning.uncertain import PredictionError, Uncertainty, criterion_bands, draw, window_band
+from TARECOMETLib.planning.uncertain import (
+    PredictionError,
+    Uncertainty,
+    criterion_bands,
+    draw,
+    prediction_error_of,
+    window_band,
+)
 from TARECOMETLib.planning.window import feasible_window
 
 GOALS = [
@@ -139,6 +146,17 @@ class UncertainTestCase(unittest.TestCase):
         self.assertAlmostEqual(values["A"].value.middle / (4.0 * normal), 0.8, delta=0.015)
         self.assertAlmostEqual(values["A"].value.high / (4.0 * normal), 0.8 * np.exp(Z * 0.2), delta=0.03)
         self.assertAlmostEqual(values["Normal perfused liver"].value.high, normal, places=9)
+
+    def test_prediction_error_of_a_concordance(self):
+        # Ratios 0.5, 1 and 2: logarithms -ln 2, 0, ln 2: mean 0, standard deviation ln 2.
+        error = prediction_error_of("Our study", [0.5, 1.0, 2.0])
+        self.assertAlmostEqual(error.tumour_ratio, 1.0, places=12)
+        self.assertAlmostEqual(error.tumour_log_sd, np.log(2.0), places=12)
+        self.assertEqual((error.normal_ratio, error.normal_log_sd), (1.0, 0.0))
+        self.assertIn("3 tumours", error.name)
+        for bad in ([0.5, 1.0], [0.5, 1.0, 0.0]):
+            with self.assertRaises(InputError):
+                prediction_error_of("x", bad)
 
     def test_share_of_draws_that_keep_a_bound(self):
         _, draws = bands(tumour_to_normal_relative_sd=0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..dosimetry.effect_sets import SCOPE
 from ..dosimetry.radiobiology import (
     Radiobiology,
     bed_gy,
+    dose_of_bed_gy,
     eqd2_gy,
     generalized_eud_gy,
     mean_bed_gy,
@@ -100,6 +102,42 @@ def _values(tissue: Tissue) -> dict[str, float]:
 def _model(model: EffectModel) -> dict[str, Any]:
     words = ("name", "kind", "compartment", "quantity", "device", "endpoint", "reference")
     return {**{word: getattr(model, word) for word in words}, "parameters": dict(model.parameters)}
+
+
+def curves_in_bed(
+    case: Case,
+    compartments: Mapping[str, Compartment],
+    dose_gy: np.ndarray,
+    curves: Mapping[tuple[str, str], np.ndarray],
+    half_life_h: float,
+) -> tuple[np.ndarray, dict[tuple[str, str], np.ndarray]]:
+    """Cumulative histograms over one axis of BED, each by its own tissue; compartments without one are left out.
+
+    Parameters
+    ----------
+    compartments : mapping of str to Compartment
+    dose_gy : ndarray of shape (n,)
+        Axis of the curves, rising from 0.
+    curves : mapping of (compartment, phase) to ndarray of shape (n,)
+        Volume at or above each dose.
+
+    Returns
+    -------
+    ndarray of shape (n,), and mapping as given
+        Axis in BED, as far as the highest that any tissue reaches; empty where there is no tissue.
+    """
+    tissues = {name: tissue_of(case, compartments[name]) for name, _ in curves if name in compartments}
+    known = {name: radiobiology(tissue) for name, tissue in tissues.items() if tissue is not None}
+    if not known:
+        return np.zeros(0), {}
+    last = max(float(np.asarray(bed_gy(float(dose_gy[-1]), tissue, half_life_h))) for tissue in known.values())
+    axis = np.linspace(0.0, last, len(dose_gy))
+    found = {}
+    for (name, phase), volume in curves.items():
+        if name in known:
+            reached = np.array([dose_of_bed_gy(float(bed), known[name], half_life_h) for bed in axis])
+            found[name, phase] = np.interp(reached, dose_gy, volume, right=0.0)
+    return axis, found
 
 
 def bed_map_gy(case: Case, ground: Ground, dose_gy: np.ndarray, half_life_h: float) -> np.ndarray | None:

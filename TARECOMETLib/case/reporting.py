@@ -148,6 +148,10 @@ def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> C
         normal_reference=ratio.get("reference", ""),
         resolved=entry.get("resolved"),
         biological={m: biological_metrics(dvh, tissue, half_life_h) for m, dvh in dvhs.items()} if tissue else {},
+        effects={
+            m: tuple((e["model"], e["probability"]) for e in figures.get("effects", []))
+            for m, figures in entry["dose"].items()
+        },
         **_uncertain(entry.get("uncertainty")),
         bed_dvh={m: bed_dvh(dvh, radiobiology(tissue), half_life_h) for m, dvh in dvhs.items()} if tissue else {},
     )

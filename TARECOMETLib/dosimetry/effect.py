@@ -99,6 +99,35 @@ class EffectModel:
             raise InputError(f"{where}, reserve_mean", "expected below 1", "Give it as a share", "effect-value")
 
 
+def fitted_logit(
+    name: str,
+    intercept: float,
+    slope_per_gy: float,
+    compartment: str = "tumour",
+    *,
+    quantity: str = DOSE,
+    device: str = "",
+    endpoint: str = "",
+    reference: str = "",
+) -> EffectModel:
+    """A model from a logistic regression on dose: logit p = intercept + slope D, as a study fits it.
+
+    Raises
+    ------
+    InputError
+        Where the effect does not grow with dose, or half of it needs no dose.
+    """
+    if not (slope_per_gy > 0.0 and intercept < 0.0):
+        raise InputError(
+            f'effect model "{name}"',
+            f"intercept {intercept:g} and slope {slope_per_gy:g} per Gy give no dose of half effect above 0",
+            "Check the fit: the slope must be above 0 and the intercept below",
+            "effect-value",
+        )
+    values = {"d50_gy": -intercept / slope_per_gy, "slope_per_gy": slope_per_gy}
+    return EffectModel(name, "logit", compartment, values, quantity, device, endpoint, reference)
+
+
 def logistic(dose_gy: float, d50_gy: float, gamma50: float) -> float:
     """1 / (1 + (D50 / D)^(4 γ50)); γ50 is the normalized slope D dP/dD at D50. 0 at no dose."""
     if dose_gy <= 0.0:

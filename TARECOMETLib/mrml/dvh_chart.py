@@ -14,6 +14,7 @@ from .nodes import KEY_ATTRIBUTE, find_owned_node, owned_node, owned_nodes, remo
 
 TABLE_NAME, CHART_NAME, METRICS_NAME = "DVH", "Dose-volume histograms", "Dose metrics"
 DOSE_COLUMN = "Dose (Gy)"
+BED_TITLE = "BED (Gy)"
 PHASE_WORDS = {"pre": "predicted", "post": "delivered"}
 PER_CENT, MILLILITERS = "%", "mL"
 POINTS = 256
@@ -35,6 +36,7 @@ def write_dvh_chart(
     curves: Curves,
     colors: Mapping[str, tuple[float, float, float]],
     volume_unit: str = PER_CENT,
+    axis_title: str = DOSE_COLUMN,
 ) -> Any:
     """Put DVHs into the scene; nodes of an earlier call are used again, series no longer there are removed.
 
@@ -49,6 +51,8 @@ def write_dvh_chart(
     colors : mapping of compartment to color
     volume_unit : str
         ``"%"`` or ``"mL"``.
+    axis_title : str
+        ``"Dose (Gy)"``, or ``"BED (Gy)"`` for curves over BED.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def write_dvh_chart(
             for series_id in wanted:
                 chart.AddAndObservePlotSeriesNodeID(series_id)
         chart.SetTitle(f"{case_id}: dose-volume histograms")
-        chart.SetXAxisTitle(DOSE_COLUMN)
+        chart.SetXAxisTitle(axis_title)
         chart.SetYAxisTitle(f"Volume at or above ({volume_unit})")
         chart.SetXAxisRangeAuto(False)
         chart.SetXAxisRange(0.0, float(dose_gy[-1]))

@@ -78,6 +78,8 @@ class CompartmentDose:
         Method to BED, EQD2 and equivalent uniform doses with their parameters; empty where no tissue is given.
     bed_dvh : dict
         Method to histogram of voxel BED.
+    effects : dict
+        Method to dose-effect models with the probability of their end point.
     relative_uncertainty : float or None
         Standard uncertainty of the mean dose over the mean; None where there is none.
     budget : tuple of (str, float, float)
@@ -103,6 +105,7 @@ class CompartmentDose:
     resolved: bool | None = None
     biological: dict[str, dict[str, float]] = field(default_factory=dict)
     bed_dvh: dict[str, Dvh] = field(default_factory=dict)
+    effects: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
     relative_uncertainty: float | None = None
     budget: tuple[tuple[str, float, float], ...] = ()
     noise_sd_gy: float | None = None

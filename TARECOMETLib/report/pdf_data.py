@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..dosimetry.compartments import ALL_TUMOURS, NON_PERFUSED, NORMAL_PERFUSED, WHOLE_NORMAL
+from ..dosimetry.effect_sets import SCOPE
 from ..dosimetry.uncertainty import COVERAGE_95
 from .content import KERNEL, LOCAL, CompartmentDose, FindingLine, PhaseReport, PlanReport, ReportContent, phase_title
 from .dvh_figure import METHOD_TITLES
@@ -53,6 +54,8 @@ def page_data(content: ReportContent, findings: int, tumours: int, provenance: i
         "phases": [_phase(phase) for phase in content.phases],
         "findings": _findings(content, findings),
         "compartments": _compartments(content, tumours),
+        "biology": _biology(content, tumours),
+        "biology_scope": SCOPE,
         "budget": _budget(content, min(tumours, 3)),
         "phase_names": [phase.phase for phase in content.phases],
         "figure_method": METHOD_TITLES[content.figure_method],
@@ -225,6 +228,38 @@ def _with_uncertainty(entry: CompartmentDose, method: str) -> str:
     sd = abs(entry.relative_uncertainty * mean)
     decimals = 0 if sd >= 2.0 else 1
     return f"{number(mean, decimals)} ± {number(sd, decimals)}"
+
+
+_DOSES_OF_EFFECT = ("bed_gy", "eqd2_gy", "eud_gy", "survival_eud_gy", "eubed_gy")
+_MOST_BIOLOGY = 5
+
+
+def _biology(content: ReportContent, most: int) -> list[list[str]]:
+    """BED, EQD2, equivalent uniform doses and probabilities of the sums and the largest tumours."""
+    rows = []
+    method = content.figure_method
+    for phase in content.phases:
+        entries = [entry for entry in phase.compartments if method in entry.biological or entry.effects.get(method)]
+        tumours = sorted((e for e in entries if e.role == "tumour"), key=lambda e: -e.volume_ml)
+        sums = [e for title in (ALL_TUMOURS, NORMAL_PERFUSED, WHOLE_NORMAL) for e in entries if e.name == title]
+        for entry in [*sums, *tumours[: min(most, _MOST_BIOLOGY)]]:
+            figures = entry.biological.get(method, {})
+            chances = [f"{name(model, 30)} {number(p, 0, 100.0)}\u00a0%" for model, p in entry.effects.get(method, ())]
+            doses = [number(figures.get(key), 0) for key in _DOSES_OF_EFFECT]
+            rows.append(
+                [phase.phase, name(entry.name), *doses, ", ".join(chances) or NONE, _parameters(figures) or NONE]
+            )
+    return rows
+
+
+def _parameters(figures: dict[str, float]) -> str:
+    words = (
+        ("alpha_beta_gy", "α/β {:g} Gy"),
+        ("repair_half_time_h", "repair {:g} h"),
+        ("eud_exponent", "a {:g}"),
+        ("alpha_per_gy", "α {:g}/Gy"),
+    )
+    return ", ".join(text.format(figures[key]) for key, text in words if key in figures)
 
 
 def _budget(content: ReportContent, most: int) -> list[list[str]]:

@@ -175,6 +175,7 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
             **_uncertainty(entry, dvh.mean_gy()),
             # Only there where a tissue is given: columns of their own.
             **entry.biological.get(method, {}),
+            **{f"probability: {model}": value for model, value in entry.effects.get(method, ())},
         }
     if entry.multicompartment_gy is not None:
         activity = {"volume_ml": entry.volume_ml, "mass_g": entry.mass_g}

@@ -11,7 +11,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from support import box_volume
 
-from TARECOMETLib.case.biology import bed_map_gy, biological_metrics, effects_of, radiobiology_document, tissue_of
+from TARECOMETLib.case.biology import (
+    bed_map_gy,
+    biological_metrics,
+    curves_in_bed,
+    effects_of,
+    radiobiology_document,
+    tissue_of,
+)
 from TARECOMETLib.case.biology_box import (
     box_state,
     with_effect,
@@ -93,6 +100,19 @@ class BiologyTestCase(unittest.TestCase):
         np.testing.assert_allclose(found[..., 2:6], bed(100.0, LIVER), rtol=1e-6)
         self.assertFalse(found[..., 6:].any())
         self.assertIsNone(bed_map_gy(a_case(), ground, np.ones(GRID.shape_kji), HALF_LIFE_H))
+
+    def test_curves_over_bed_keep_their_volumes(self) -> None:
+        case = a_case(tumour_tissue=TUMOUR)
+        compartments = {c.name: c for c in derive_compartments(ROLES)}
+        axis_gy = np.linspace(0.0, 200.0, 201)
+        curve = 100.0 - axis_gy / 2.0
+        curves = {("m1", "post"): curve, ("liver", "post"): curve}
+        axis, found = curves_in_bed(case, compartments, axis_gy, curves, HALF_LIFE_H)
+        self.assertEqual(list(found), [("m1", "post")])
+        self.assertAlmostEqual(axis[-1], bed(200.0, TUMOUR), delta=1e-9)
+        # At the BED of 100 Gy half the volume is left, whatever the axis.
+        self.assertAlmostEqual(float(np.interp(bed(100.0, TUMOUR), axis, found["m1", "post"])), 50.0, delta=0.01)
+        self.assertEqual(curves_in_bed(a_case(), compartments, axis_gy, curves, HALF_LIFE_H)[1], {})
 
     def test_models_speak_of_their_compartment_and_need_their_tissue(self) -> None:
         dose = EffectModel("d", "logit", "tumour", {"d50_gy": 100.0, "slope_per_gy": 0.02})

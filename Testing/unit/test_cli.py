@@ -176,6 +176,16 @@ class TestDvh(CommandTestCase):
         self.assertAlmostEqual(float(rows[-1]["bed_gy"]), bed, delta=1e-3)
         code, out, _ = run(*words)
         self.assertIn("EQD2 Gy", out)
+        # A second treatment of the same dose: twice the BED; on the same day, that of 200 Gy, by hand.
+        second = (*words, "--second-dose", dose, "--json")
+        for gap, expected in (((), 2.0 * bed), (("--gap-h", 0), 200.0 + 4.0 * 15000.0 / 657.0)):
+            both = json.loads(run(*second, *gap)[1])["contours"][0]["both_bed_gy"]
+            self.assertAlmostEqual(both, expected, delta=1e-4)
+        other = self.image("other.nrrd", np.full((6, 6, 5), 100.0, dtype=np.float32))
+        self.assert_refused([*words, "--second-dose", other], "other.nrrd")
+        self.assert_refused(["dvh", dose, lesion, "--second-dose", dose], "--bed")
+        self.assert_refused([*words, "--gap-h", 24], "--second-dose")
+        self.assert_refused([*words, "--second-dose", dose, "--gap-h", -1], "gap between treatments")
 
     def test_bed_and_eud_are_given_when_their_parameters_are(self):
         dose = self.image("dose.nrrd", np.full((4, 4, 4), 100.0))

@@ -13,6 +13,7 @@ from TARECOMETLib.dosimetry.effect import (
     KINDS,
     EffectModel,
     effect_probability,
+    fitted_logit,
     logistic,
     logit,
     lyman,
@@ -218,6 +219,18 @@ class ModelsTestCase(AgreementTestCase):
                 EffectModel("mine", "lkb", "Whole normal liver", parameters)
         with self.assertRaisesRegex(InputError, "no kind"):
             EffectModel("mine", "probit", "tumour", {})
+
+
+class FittedTestCase(unittest.TestCase):
+    def test_a_studys_logistic_fit_becomes_a_model(self) -> None:
+        # logit p = -2.92 + 0.01 D: one half at 292 Gy, 1 / (1 + e) at 192 Gy.
+        model = fitted_logit("study", -2.92, 0.01, endpoint="response at 3 months")
+        self.assertAlmostEqual(model.parameters["d50_gy"], 292.0, delta=1e-9)
+        found = effect_probability(model, uniform(192.0))  # type: ignore[arg-type]
+        self.assertAlmostEqual(found, 1.0 / (1.0 + math.e), delta=1e-9)
+        for intercept, slope in ((-1.0, -0.01), (1.0, 0.01), (-1.0, 0.0)):
+            with self.assertRaisesRegex(InputError, "no dose of half effect"):
+                fitted_logit("study", intercept, slope)
 
 
 class PublishedTestCase(unittest.TestCase):

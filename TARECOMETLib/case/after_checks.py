@@ -7,6 +7,7 @@ import numpy as np
 from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.blur import contrast_before_blur, expected_reading, is_resolved, sphere_diameter_mm, sphere_recovery
 from ..dosimetry.compartments import LUNG, TUMOUR
+from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
 from ..dosimetry.lung_shunt import lung_dose
 from ..dosimetry.uncertainty_inputs import proposed_fwhm_mm
 from ..imaging.emission import negative_share
@@ -46,6 +47,8 @@ def check_phase(case: Case, phase: Phase, ground: Ground, image: Volume) -> list
         *_overlap(case, ground),
         *_blur(case, phase, ground),
         *_lungs(case, phase, ground),
+        *_scaled(phase),
+        *_recovered(case, phase),
     ]
 
 
@@ -324,5 +327,51 @@ def _lungs(case: Case, phase: Phase, ground: Ground) -> list[Finding]:
                 f"the SPECT gives a lung shunt of {100.0 * by_spect:.1f} %, the case says {100.0 * entered:.1f} %",
                 "Check which is right: planar views read high without attenuation correction, blur reads into lungs",
             )
+        )
+    return found
+
+
+def _scaled(phase: Phase) -> list[Finding]:
+    """What scaling the measured doses to the net activity would do."""
+    if phase.scaled_to_net is None:
+        return []
+    return [
+        Finding(
+            NOTE,
+            "scaled-to-net",
+            phase.image_role,
+            f"scaled to net (1 - LSF) over the liver its doses would be {phase.scaled_to_net:.3f} times as high; both "
+            "stand in the tables under their names",
+        )
+    ]
+
+
+def _recovered(case: Case, phase: Phase) -> list[Finding]:
+    """Measured and corrected mean of each tumour, side by side."""
+    recovered = phase.recovered
+    if recovered is None:
+        return []
+    per_mbq = dose_per_activity_gy_g_per_mbq(constants_set(case.constants_set))
+    found = []
+    for name, coefficient in recovered.coefficient.items():
+        if name not in recovered.activity_mbq:
+            continue
+        measured, corrected = (
+            per_mbq * activity / phase.mass_g[name]
+            for activity in (phase.multicompartment_mbq[name], recovered.activity_mbq[name])
+        )
+        found.append(
+            Finding(
+                NOTE,
+                "recovery-corrected",
+                name,
+                f"measured {measured:.1f} Gy, corrected for partial volume {corrected:.1f} Gy (recovery "
+                f"{coefficient:.2f}, relative noise times {recovered.noise_amplification[name]:.2f}; "
+                f"{recovered.method})",
+            )
+        )
+    for name in recovered.left_out:
+        found.append(
+            Finding(NOTE, "recovery-left-out", name, "it is too small at this resolution to be corrected: as measured")
         )
     return found

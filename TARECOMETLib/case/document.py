@@ -15,6 +15,7 @@ from ..dosimetry.delivery import VialAssay, WasteMeasurement
 from ..dosimetry.effect import EffectModel
 from ..dosimetry.lung_shunt import PlanarShunt
 from ..dosimetry.parcels import MAXIMUM_CONTOURS
+from ..dosimetry.recovery import RecoveryPoint
 from ..dosimetry.uncertainty_inputs import InputUncertainties
 from ..errors import InputError
 from ..imaging.emission import EmissionFacts, local_time
@@ -200,6 +201,35 @@ class Tissue:
 
 
 @dataclass(frozen=True)
+class RecoverySettings:
+    """Partial-volume correction; the case has none unless a person asks for it.
+
+    Parameters
+    ----------
+    method : str
+        ``"resolution"`` (transfer matrix of the drawn regions) or ``"table"`` (a phantom's coefficients).
+    fwhm_ijk_mm : tuple of float or None
+        Resolution along the image's axes where it is not the settings' one.
+    table : tuple of RecoveryPoint or None
+        For ``"table"``.
+    """
+
+    method: str = "resolution"
+    fwhm_ijk_mm: tuple[float, ...] | None = None
+    table: tuple[RecoveryPoint, ...] | None = None
+
+    def __post_init__(self) -> None:
+        where = "settings.recovery"
+        if self.method not in ("resolution", "table"):
+            raise InputError(f"{where}.method", f'there is no "{self.method}"', 'Write "resolution" or "table"')
+        if self.method == "table" and len(self.table or ()) < 2:
+            raise InputError(f"{where}.table", "it holds fewer than two points", "Give a phantom's spheres")
+        widths = self.fwhm_ijk_mm
+        if widths is not None and not (len(widths) == 3 and all(1.0 <= w <= 40.0 for w in widths)):
+            raise InputError(f"{where}.fwhm_ijk_mm", "expected three widths of 1 to 40 mm", "Correct them")
+
+
+@dataclass(frozen=True)
 class Settings:
     """How doses are computed.
 
@@ -223,6 +253,8 @@ class Settings:
         Dose-effect models to evaluate: published ones completed, those fitted by a study, or the person's own.
     uncertainty : InputUncertainties or None
         Standard uncertainties of the inputs; None for the named defaults.
+    recovery : RecoverySettings or None
+        Partial-volume correction beside the measured figures; None for none.
     """
 
     pre_calibration: str = "relative"
@@ -236,6 +268,7 @@ class Settings:
     liver_tissue: Tissue | None = None
     effects: tuple[EffectModel, ...] | None = None
     uncertainty: InputUncertainties | None = None
+    recovery: RecoverySettings | None = None
 
     def __post_init__(self) -> None:
         for name in ("pre_calibration", "post_calibration"):

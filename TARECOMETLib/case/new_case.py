@@ -13,6 +13,7 @@ from ..dosimetry.activity import ABSOLUTE, RELATIVE
 from ..dosimetry.compartments import LIVER, OTHER, TERRITORY
 from ..dosimetry.delivery import VialAssay, WasteMeasurement, residual_share, vial_at_injection_mbq
 from ..dosimetry.lung_shunt import PlanarShunt, planar_lung_shunt
+from ..dosimetry.recovery import read_recovery_table
 from ..errors import InputError
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
 from ..imaging.emission import COUNTS, EmissionFacts, hours_between, local_time
@@ -23,7 +24,18 @@ from ..imaging.volume import Volume
 from ..physics.nuclides import constants_set
 from ..units import MBQ_PER_GBQ
 from .codec import decode
-from .document import DIAGNOSTIC, Y90_PET, Y90_SPECT, Case, CaseFiles, ContourEntry, ImageEntry, Injection, Settings
+from .document import (
+    DIAGNOSTIC,
+    Y90_PET,
+    Y90_SPECT,
+    Case,
+    CaseFiles,
+    ContourEntry,
+    ImageEntry,
+    Injection,
+    RecoverySettings,
+    Settings,
+)
 from .roles import contour_role, file_image_role, match_territory, propose_image_roles, words
 from .steps import Steps
 
@@ -262,6 +274,26 @@ def _measured(kind: type[T], data: dict[str, Any], name: str, where: str) -> T |
     return decode(kind, data[name], f"{where}, {name}") if data.get(name) is not None else None
 
 
+def _recovery(treatment: dict[str, Any], folder: Path, where: str) -> RecoverySettings | None:
+    """Partial-volume correction as treatment.json asks for it: "resolution", or a CSV of a phantom's coefficients."""
+    wanted = _text(treatment, "recovery", where)
+    if not wanted:
+        return None
+    if wanted == "resolution":
+        return RecoverySettings()
+    path = folder / wanted
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        raise InputError(
+            f"{where}, recovery",
+            f'there is no readable file "{wanted}"',
+            'Write "resolution" or a CSV\'s name',
+            "no-file",
+        ) from None
+    return RecoverySettings("table", None, read_recovery_table(text, str(path)))
+
+
 def _post_calibration(images: dict[str, ImageEntry]) -> str:
     """Relative for counts (bremsstrahlung SPECT), absolute for everything else."""
     role = next((role for role in (Y90_PET, Y90_SPECT) if role in images), None)
@@ -372,6 +404,7 @@ def _assemble(
         earlier_lung_gy={name: float(dose) for name, dose in earlier.items()} if earlier else None,
         settings=Settings(
             post_calibration=_post_calibration(images),
+            recovery=_recovery(treatment, folder, where),
             resolution_fwhm_mm={
                 role: width
                 for key, wanted_roles in _RESOLUTION_KEYS.items()

@@ -27,6 +27,7 @@ from ..physics.point_kernel import medium
 from ..physics.voxel_kernel import voxel_kernel
 from ..units import BQ_PER_MBQ
 from .document import Case
+from .recovery import Recovered, collect_recovered, recover
 from .steps import Steps
 from .uncertainty import PhaseUncertainty, phase_uncertainty
 from .uncertainty_check import Sampling
@@ -94,6 +95,8 @@ class Phase:
     counts_per_ml: np.ndarray | None = None
     uncertainty: PhaseUncertainty | None = None
     sampling: Sampling | None = None
+    recovered: Recovered | None = None
+    scaled_to_net: float | None = None
 
 
 def deliveries_of(case: Case, scan_start: str | None) -> list[Delivery]:
@@ -279,14 +282,27 @@ def _native_figures(case: Case, phase: Phase, constants: ConstantsSet, ground: G
             "no-overlap",
         )
     at_parcel = density.array.ravel()[parcels.voxel].astype(float)
-    if phase.calibration == ABSOLUTE:
-        parcel_mbq = absolute_parcel_activity_mbq(parcels, at_parcel, phase.deliveries, constants)
-    else:
-        parcel_mbq, _ = relative_parcel_activity_mbq(parcels, at_parcel, phase.deliveries)
+    parcel_mbq = _parcel_activity(phase, constants, parcels, at_parcel)
     for compartment in ground.compartments:
         chosen = compartment.holds(parcels.code, parcels.names)
         phase.multicompartment_mbq[compartment.name] = float(parcel_mbq[chosen].sum())
+    found = recover(case, phase, ground, density, parcels, at_parcel)
+    if found is not None:
+        corrected_mbq = _parcel_activity(phase, constants, parcels, found[0])
+        phase.recovered = collect_recovered(found[1], ground.compartments, parcels, corrected_mbq)
+    if phase.calibration == ABSOLUTE:
+        in_liver = (parcels.code & parcels.bits(case.contours_of(LIVER) + case.contours_of(TUMOUR))) != 0
+        measured = float(parcel_mbq[in_liver].sum())
+        if measured > 0.0:
+            phase.scaled_to_net = sum(d.liver_mbq for d in phase.deliveries) / measured
     _balance(case, phase, constants, ground, density, parcels, at_parcel, parcel_mbq)
+
+
+def _parcel_activity(phase: Phase, constants: ConstantsSet, parcels: Parcels, at_parcel: np.ndarray) -> np.ndarray:
+    """Activity at injection of parcels on the image's grid, MBq."""
+    if phase.calibration == ABSOLUTE:
+        return absolute_parcel_activity_mbq(parcels, at_parcel, phase.deliveries, constants)
+    return relative_parcel_activity_mbq(parcels, at_parcel, phase.deliveries)[0]
 
 
 def _balance(

@@ -9,6 +9,7 @@ from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.radiobiology import bed_dvh
 from ..imaging.volume import Volume
 from ..report.content import (
+    SCALED_QUANTITY,
     CompartmentDose,
     FindingLine,
     InjectionLine,
@@ -128,7 +129,7 @@ def quantity(name: str, phase: Phase) -> str:
     """Which of the four dose quantities a phase gives."""
     if name == "pre":
         return "predicted at delivered net activity"
-    return "measured absolute" if phase.calibration == ABSOLUTE else "measured scaled to net × (1 - LSF)"
+    return "measured absolute" if phase.calibration == ABSOLUTE else SCALED_QUANTITY
 
 
 def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> CompartmentDose:
@@ -153,6 +154,8 @@ def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> C
             for m, figures in entry["dose"].items()
         },
         **_uncertain(entry.get("uncertainty")),
+        recovered_gy=entry.get("recovery_corrected", {}).get("mean_gy"),
+        scaled_gy=entry.get("scaled_to_net", {}).get("mean_gy", {}),
         bed_dvh={m: bed_dvh(dvh, radiobiology(tissue), half_life_h) for m, dvh in dvhs.items()} if tissue else {},
     )
 

@@ -18,6 +18,7 @@ from .lung import lung_report
 from .phase import KERNEL, Phase
 from .provenance import provenance
 from .ratios import tumour_to_normal
+from .recovery import recovered_document
 from .uncertainty import inputs_document, uncertainty_document
 from .uncertainty_check import sampling_document
 from .workflow import CaseResults
@@ -109,6 +110,8 @@ def _phase_document(results: CaseResults, phase: Phase, findings: list[Finding])
             for d in phase.deliveries
         ],
         "activity_balance": dict(phase.balance),
+        **({"scaled_to_net": {"factor": phase.scaled_to_net}} if phase.scaled_to_net is not None else {}),
+        **(_recovery_document(phase) if phase.recovered is not None else {}),
         "lung": lung_report(results.case, phase, results.ground),
         "compartments": [
             _compartment_document(results, phase, compartment)
@@ -164,6 +167,14 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
         "activity_mbq": activity,
         "mean_gy": dose_per_activity_gy_g_per_mbq(results.constants) * activity / phase.mass_g[name],
     }
+    corrected = recovered_document(phase, name, results.constants)
+    if corrected:
+        document["recovery_corrected"] = corrected
+    if phase.scaled_to_net is not None:
+        document["scaled_to_net"] = {
+            "factor": phase.scaled_to_net,
+            "mean_gy": {method: phase.scaled_to_net * dvh.mean_gy() for method, dvh in dvhs.items()},
+        }
     if compartment.role == TUMOUR:
         ratio = tumour_to_normal(case, phase, ground, name)
         if ratio is not None:
@@ -173,6 +184,15 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
             reading = expected_reading(volume_ml, fwhm, contrast_before_blur(ratio[0], volume_ml, fwhm))
             document["uncertainty"]["blur_bias_percent"] = 100.0 * (reading - 1.0)
     return document
+
+
+def _recovery_document(phase: Phase) -> dict[str, Any]:
+    """What partial-volume correction was made."""
+    assert phase.recovered is not None
+    document: dict[str, Any] = {"method": phase.recovered.method}
+    if phase.recovered.left_out:
+        document["left_out"] = list(phase.recovered.left_out)
+    return {"recovery_correction": document}
 
 
 def dose_metrics(dvh: Dvh, tissue: Tissue | None, half_life_h: float) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet
 
 LOCAL, KERNEL, MULTICOMPARTMENT = "local", "kernel", "multicompartment"
+RECOVERED = "multicompartment, recovery-corrected"
+SCALED_QUANTITY = "measured scaled to net × (1 - LSF)"
 PHASE_TITLES = {"pre": "Before treatment", "post": "After treatment"}
 
 
@@ -92,6 +94,10 @@ class CompartmentDose:
         Margin on the contour in mm and mean local dose in Gy.
     band : tuple of (float, float, float)
         Volume in %, 2.5 and 97.5 % points of the local dose it receives, by sampling; empty where not sampled.
+    recovered_gy : float or None
+        Multicompartment mean corrected for partial volume; None where that is off.
+    scaled_gy : dict
+        Method to mean measured dose scaled to net · (1 - LSF) over the liver; empty where it is not absolute.
     """
 
     name: str
@@ -112,6 +118,8 @@ class CompartmentDose:
     blur_bias_percent: float | None = None
     margins: tuple[tuple[float, float], ...] = ()
     band: tuple[tuple[float, float, float], ...] = ()
+    recovered_gy: float | None = None
+    scaled_gy: dict[str, float] = field(default_factory=dict)
 
     @property
     def volume_ml(self) -> float:

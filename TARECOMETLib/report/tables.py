@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import write_whole
-from .content import MULTICOMPARTMENT, CompartmentDose, PhaseReport, ReportContent
+from .content import MULTICOMPARTMENT, RECOVERED, SCALED_QUANTITY, CompartmentDose, PhaseReport, ReportContent
 
 D_PERCENTS = (2, 50, 70, 95, 98)
 V_DOSES_GY = (30, 50, 70, 90, 100, 120, 150, 200, 250)
@@ -180,6 +180,16 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
     if entry.multicompartment_gy is not None:
         activity = {"volume_ml": entry.volume_ml, "mass_g": entry.mass_g}
         yield {"method": MULTICOMPARTMENT, **activity, "mean_gy": entry.multicompartment_gy}
+        if entry.recovered_gy is not None:
+            yield {"method": RECOVERED, **activity, "mean_gy": entry.recovered_gy}
+    for method, mean_gy in entry.scaled_gy.items():
+        yield {
+            "quantity": SCALED_QUANTITY,
+            "method": method,
+            "volume_ml": entry.volume_ml,
+            "mass_g": entry.mass_g,
+            "mean_gy": mean_gy,
+        }
 
 
 def _uncertainty(entry: CompartmentDose, mean_gy: float) -> dict[str, Any]:

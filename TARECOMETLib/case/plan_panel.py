@@ -256,7 +256,7 @@ def view_of(made: CasePlan) -> PlanView:
     report = plan_report(made)
     missed = [status for status in plan.statuses if not status.met and not status.criterion.advisory]
     curve = (plan.curve.normal_gy, plan.curve.margin_gy) if plan.curve is not None else (np.empty(0), np.empty(0))
-    goals = plan.problem.goals if plan.problem is not None else ()
+    goals = plan.problem.judged if plan.problem is not None else ()
     point = (0.0, 0.0)
     if plan.problem is not None and goals:
         point = (

@@ -1,9 +1,13 @@
 """Activities of several injections: the best worst margin over the target tumours, then the least normal-liver dose.
 
-Order of the aims: (1) all limits hold, (2) the least margin of a goal over its bound is as large as can be, (3) with
-that, the mean dose of whole normal liver is as small as can be, (4) with that, the activity. Doses are weighted sums of
-the activities, so means make a linear program (HiGHS); figures that one injection alone feeds turn into bounds on its
-activity, searched monotonically; all else goes to a nonlinear solver, which is named in the result.
+Order of the aims: (1) all limits hold, (2) goals on anything but tumours are met, or missed by as little as can be,
+(3) the least margin of a tumour's goal over its bound is as large as can be, (4) with that, the mean dose of whole
+normal liver is as small as can be, (5) with that, the activity. Only tumour doses are driven beyond their goals: a
+perfused-dose goal without a tumour goal gives the least activity that meets it.
+
+Doses are weighted sums of the activities, so means make a linear program (HiGHS); figures that one injection alone
+feeds turn into bounds on its activity, searched monotonically; all else goes to a nonlinear solver, which is named in
+the result.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import numpy as np
 from ..dosimetry.compartments import WHOLE_NORMAL
 from ..errors import InputError
 from .criteria import Criterion
+from .goals import ALL_TUMOURS, TUMOUR
 from .patient import PlanInputs
 from .response import Response
 from .window import Miss
@@ -36,7 +41,7 @@ class Optimum:
     activity_gbq : ndarray of shape (injections,)
         Net.
     worst_margin : float
-        Least margin over all goals, in Gy; below 0 where a goal is missed.
+        Least margin over the tumours' goals (over all goals where there is none), in Gy; below 0 where one is missed.
     worst : Criterion
         The goal it belongs to.
     normal_liver_gy : float
@@ -63,25 +68,41 @@ class Problem:
 
     Parameters
     ----------
-    goals, limits : tuple of Criterion
-        Those that bind.
+    goals : tuple of Criterion
+        Of tumours: driven as far as can be.
+    limits : tuple of Criterion
     normal : ndarray of shape (injections,)
         Mean dose of whole normal liver in Gy per GBq.
+    others : tuple of Criterion
+        Goals on other volumes: to be met, not more.
+    floors : tuple of Criterion
+        Goals that must hold as limits do.
     """
 
     goals: tuple[Criterion, ...]
     limits: tuple[Criterion, ...]
     normal: np.ndarray
+    others: tuple[Criterion, ...] = ()
+    floors: tuple[Criterion, ...] = ()
+
+    @property
+    def judged(self) -> tuple[Criterion, ...]:
+        """The goals whose least margin is looked at."""
+        return self.goals or self.others
+
+    @property
+    def _all(self) -> tuple[Criterion, ...]:
+        return (*self.goals, *self.limits, *self.others, *self.floors)
 
     @property
     def is_linear(self) -> bool:
         """Whether every figure is a weighted sum."""
-        return all(c.response.is_linear for c in (*self.goals, *self.limits))
+        return all(c.response.is_linear for c in self._all)
 
     @property
     def is_single(self) -> bool:
         """Whether every figure that is not a weighted sum depends on one injection."""
-        return all(c.response.is_linear or len(c.response.feeding) == 1 for c in (*self.goals, *self.limits))
+        return all(c.response.is_linear or len(c.response.feeding) == 1 for c in self._all)
 
 
 def make_problem(inputs: PlanInputs, criteria: Sequence[Criterion]) -> Problem:
@@ -122,7 +143,9 @@ def make_problem(inputs: PlanInputs, criteria: Sequence[Criterion]) -> Problem:
     normal = nothing
     if inputs.has(WHOLE_NORMAL):
         normal = inputs.rates_gy_per_gbq(inputs.region(WHOLE_NORMAL))
-    return Problem(goals, limits, normal)
+    driven = tuple(goal for goal in goals if goal.goal.volume in (TUMOUR, ALL_TUMOURS))
+    others = tuple(goal for goal in goals if goal not in driven)
+    return Problem(driven, limits, normal, others)
 
 
 def optimise(problem: Problem, normal_at_most_gy: float | None = None, start_gbq: np.ndarray | None = None) -> Optimum:
@@ -136,33 +159,52 @@ def optimise(problem: Problem, normal_at_most_gy: float | None = None, start_gbq
     start_gbq : ndarray of shape (injections,), optional
         Where the nonlinear solver starts, instead of several places.
     """
-    limits = problem.limits
-    if problem.is_linear:
-        activity = _linear(problem, normal_at_most_gy)
-        solver = LINEAR
-    elif problem.is_single:
-        activity = _monotone(problem, normal_at_most_gy)
-        solver = MONOTONE
-    else:
-        activity = _nonlinear(condensed(problem), normal_at_most_gy, start_gbq)
-        solver = NONLINEAR
+    solver = LINEAR if problem.is_linear else MONOTONE if problem.is_single else NONLINEAR
+    at_hand = condensed(problem) if solver == NONLINEAR else problem
+    met = at_hand
+    if problem.others:
+        # First all goals as far as they are met, then the tumours' own beyond them.
+        every = replace(at_hand, goals=at_hand.goals + at_hand.others, others=())
+        activity = _best(every, solver, normal_at_most_gy, start_gbq, most=0.0)
+        missed = min(0.0, *(goal.margin(activity) for goal in every.goals))
+        floors = tuple(replace(c, bound=c.bound * (1.0 - 1e-9) + missed) for c in at_hand.others)
+        met = replace(at_hand, others=(), floors=floors)
+    if problem.goals:
+        activity = _best(met, solver, normal_at_most_gy, start_gbq)
     # Found with fewer voxels, a limit of all voxels may be missed by a little on either side.
-    activity = _inside(activity * (1.05 if solver == NONLINEAR else 1.0), problem, normal_at_most_gy)
-    margins = [goal.margin(activity) for goal in problem.goals]
+    stretch = 1.05 if solver == NONLINEAR and problem.goals else 1.0
+    activity = _inside(activity * stretch, problem, normal_at_most_gy)
+    judged = problem.judged
+    margins = [goal.margin(activity) for goal in judged]
     worst = int(np.argmin(margins))
     return Optimum(
         activity_gbq=activity,
         worst_margin=margins[worst],
-        worst=problem.goals[worst],
+        worst=judged[worst],
         normal_liver_gy=float(problem.normal @ activity),
-        binding=tuple(c for c in limits if c.margin(activity) <= 1e-6 * max(c.bound, 1.0)),
+        binding=tuple(c for c in problem.limits if c.margin(activity) <= 1e-6 * max(c.bound, 1.0)),
         missed=tuple(
             Miss(goal, goal.response.value(activity), -margin)
-            for goal, margin in zip(problem.goals, margins, strict=True)
-            if margin < -1e-9 * goal.bound
+            for goal in (*problem.goals, *problem.others)
+            if (margin := goal.margin(activity)) < -1e-8 * goal.bound
         ),
         solver=solver,
     )
+
+
+def _best(
+    problem: Problem,
+    solver: str,
+    normal_at_most_gy: float | None,
+    start_gbq: np.ndarray | None,
+    most: float | None = None,
+) -> np.ndarray:
+    """Activities of the largest worst margin, not sought beyond ``most``."""
+    if solver == LINEAR:
+        return _linear(problem, normal_at_most_gy, most)
+    if solver == MONOTONE:
+        return _monotone(problem, normal_at_most_gy, most)
+    return _nonlinear(problem, normal_at_most_gy, start_gbq, most)
 
 
 def keep_inside(activity: np.ndarray, problem: Problem) -> np.ndarray:
@@ -205,6 +247,10 @@ def _rows_of_limits(problem: Problem, normal_at_most_gy: float | None) -> tuple[
         if limit.response.is_linear and limit.response.feeding:
             rows.append(limit.response.linear / limit.bound)
             bounds.append((limit.bound - limit.response.offset) / limit.bound)
+    for floor in problem.floors:
+        if floor.response.is_linear:
+            rows.append(-floor.response.linear / abs(floor.bound))
+            bounds.append((floor.response.offset - floor.bound) / abs(floor.bound))
     if normal_at_most_gy is not None:
         scale = max(normal_at_most_gy, 1e-3)
         rows.append(problem.normal / scale)
@@ -227,7 +273,7 @@ def _least_normal(
 
 
 def _weighted(
-    problem: Problem, rows: list[np.ndarray], bounds: list[float], slope: float
+    problem: Problem, rows: list[np.ndarray], bounds: list[float], slope: float, most: float | None = None
 ) -> tuple[np.ndarray, float, list[float]]:
     """Largest worst margin less slope times normal-liver dose: activities, that margin, the goals' bounds in units."""
     count = len(problem.normal)
@@ -237,7 +283,8 @@ def _weighted(
     with_margin += [np.append(-goal.response.linear / unit, 1.0) for goal in problem.goals]
     of_goals = [(goal.response.offset - goal.bound) / unit for goal in problem.goals]
     cost = np.append(slope * problem.normal / unit, -1.0)
-    best = _solve(cost, with_margin, bounds + of_goals, [(0.0, None)] * count + [(None, None)])
+    top = None if most is None else most / unit
+    best = _solve(cost, with_margin, bounds + of_goals, [(0.0, None)] * count + [(None, top)])
     if best.status != 0:
         raise InputError("plan", f"the linear program was not solved ({best.message})", "Check goals and limits")
     return np.array(best.x[:-1]), float(best.x[-1]), of_goals
@@ -249,18 +296,18 @@ def farthest_above(problem: Problem, slope: float) -> np.ndarray:
     return _inside(_weighted(problem, rows, bounds, slope)[0], problem, None)
 
 
-def _linear(problem: Problem, normal_at_most_gy: float | None) -> np.ndarray:
+def _linear(problem: Problem, normal_at_most_gy: float | None, most: float | None = None) -> np.ndarray:
     count = len(problem.normal)
     rows, bounds = _rows_of_limits(problem, normal_at_most_gy)
     unit = max(goal.bound for goal in problem.goals)
-    first, margin, of_goals = _weighted(problem, rows, bounds, 0.0)
+    first, margin, of_goals = _weighted(problem, rows, bounds, 0.0, most)
     goal_rows = [-goal.response.linear / unit for goal in problem.goals]
     goal_bounds = [value - margin + 1e-10 for value in of_goals]
     found = _least_normal(problem, rows + goal_rows, bounds + goal_bounds, [(0.0, None)] * count)
     return first if found is None else found
 
 
-def _monotone(problem: Problem, normal_at_most_gy: float | None) -> np.ndarray:
+def _monotone(problem: Problem, normal_at_most_gy: float | None, most: float | None = None) -> np.ndarray:
     """Largest margin by bisection: at each margin, figures that one injection feeds bound its activity."""
     count = len(problem.normal)
     rows, bounds = _rows_of_limits(problem, normal_at_most_gy)
@@ -274,8 +321,9 @@ def _monotone(problem: Problem, normal_at_most_gy: float | None) -> np.ndarray:
     def at(margin: float, spare: bool = False) -> np.ndarray | None:
         low = np.zeros(count)
         extra, extra_bounds = [], []
-        for goal in problem.goals:
-            wanted = goal.bound + margin
+        wished = [(goal, goal.bound + margin) for goal in problem.goals]
+        wished += [(floor, floor.bound) for floor in problem.floors if not floor.response.is_linear]
+        for goal, wanted in wished:
             if goal.response.is_linear:
                 extra.append(-goal.response.linear / goal.bound)
                 extra_bounds.append((goal.response.offset - wanted) / goal.bound)
@@ -293,6 +341,8 @@ def _monotone(problem: Problem, normal_at_most_gy: float | None) -> np.ndarray:
     lowest = min(goal.margin(nothing) for goal in problem.goals)
     found = nothing
     step = max(goal.bound for goal in problem.goals)
+    if most is not None and (found_at := at(most, spare=True)) is not None:
+        return found_at
     highest = lowest + step
     while (trial := at(highest)) is not None:
         found, lowest, step = trial, highest, 2.0 * step
@@ -316,10 +366,13 @@ def condensed(problem: Problem) -> Problem:
         problem,
         goals=tuple(replace(goal, response=goal.response.condensed()) for goal in problem.goals),
         limits=tuple(replace(limit, response=limit.response.condensed()) for limit in problem.limits),
+        others=tuple(replace(goal, response=goal.response.condensed()) for goal in problem.others),
     )
 
 
-def _nonlinear(problem: Problem, normal_at_most_gy: float | None, start_gbq: np.ndarray | None = None) -> np.ndarray:
+def _nonlinear(
+    problem: Problem, normal_at_most_gy: float | None, start_gbq: np.ndarray | None = None, most: float | None = None
+) -> np.ndarray:
     """SLSQP from several scales of the linear answer, kept inside the limits."""
     from scipy.optimize import minimize
 
@@ -330,16 +383,23 @@ def _nonlinear(problem: Problem, normal_at_most_gy: float | None, start_gbq: np.
         problem,
         goals=tuple(replace(g, response=Response(g.response.linear, g.response.offset)) for g in problem.goals),
         limits=tuple(replace(c, response=Response(c.response.linear, c.response.offset)) for c in problem.limits),
+        floors=(),
     )
-    start = _inside(_linear(surrogate, normal_at_most_gy), problem, normal_at_most_gy)
+    start = _inside(_linear(surrogate, normal_at_most_gy, most), problem, normal_at_most_gy)
     if start_gbq is not None:
         starts = [start_gbq]
     else:
         starts = [start, 0.7 * start, np.full(count, max(float(start.mean()), 1e-3))]
         starts += [np.where(np.arange(count) == n, 1.0, 0.3) * max(float(start.max()), 1e-3) for n in range(count)]
 
+    top = None if most is None else most / unit
+
     def worst(activity: np.ndarray) -> float:
-        return min(goal.margin(activity) for goal in problem.goals)
+        margin = min(goal.margin(activity) for goal in problem.goals)
+        # A floor that is missed counts before any margin.
+        below = min((floor.margin(activity) / floor.bound for floor in problem.floors), default=0.0)
+        margin = margin if most is None else min(margin, most)
+        return margin if below >= -1e-6 else margin + 1e3 * unit * below
 
     limits = [
         {"type": "ineq", "fun": lambda x, c=c: c.margin(np.maximum(x[:count], 0.0)) / c.bound} for c in problem.limits
@@ -347,6 +407,9 @@ def _nonlinear(problem: Problem, normal_at_most_gy: float | None, start_gbq: np.
     if normal_at_most_gy is not None:
         most = normal_at_most_gy
         limits.append({"type": "ineq", "fun": lambda x: (most - problem.normal @ x[:count]) / max(most, 1.0)})
+    limits += [
+        {"type": "ineq", "fun": lambda x, c=c: c.margin(np.maximum(x[:count], 0.0)) / c.bound} for c in problem.floors
+    ]
     goals = [
         {"type": "ineq", "fun": lambda x, g=g: g.margin(np.maximum(x[:count], 0.0)) / unit - x[-1]}
         for g in problem.goals
@@ -359,7 +422,7 @@ def _nonlinear(problem: Problem, normal_at_most_gy: float | None, start_gbq: np.
             np.append(inside, worst(inside) / unit),
             method="SLSQP",
             jac=lambda x: np.append(np.zeros(count), -1.0),  # noqa: ARG005
-            bounds=[(0.0, None)] * count + [(None, None)],
+            bounds=[(0.0, None)] * count + [(None, top)],
             constraints=limits + goals,
             options={"maxiter": 200, "ftol": 1e-12},
         )

@@ -23,6 +23,7 @@ from .uncertain import CriterionBand, Draws, Uncertainty, WindowBand, criterion_
 from .vials import VialChoice, VialFacts, vial_choices
 from .window import Window, feasible_window
 
+LARGEST, LEAST = "largest worst margin", "least activity that meets the goals"
 # So wide that every vial that holds anything, and less than twice the prescription, is looked at.
 _ANY = 0.999999
 
@@ -198,7 +199,7 @@ def _chosen(
     activity = np.zeros(len(inputs.injections))
     chosen_by = "none"
     if optimum is not None:
-        activity, chosen_by = optimum.activity_gbq.copy(), "largest worst margin"
+        activity, chosen_by = optimum.activity_gbq.copy(), LARGEST if problem is not None and problem.goals else LEAST
         if wishes.normal_liver_gy is not None and curve is not None and problem is not None:
             activity = curve_point(problem, curve, wishes.normal_liver_gy)
             chosen_by = f"{wishes.normal_liver_gy:g} Gy to whole normal liver on the trade-off curve"

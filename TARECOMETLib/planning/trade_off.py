@@ -51,11 +51,11 @@ def trade_off(problem: Problem, optimum: Optimum | None = None) -> TradeOff:
     best = optimum or optimise(problem)
     count = len(problem.normal)
     nothing = np.zeros(count)
-    start = (0.0, min(goal.margin(nothing) for goal in problem.goals), nothing)
+    start = (0.0, min(goal.margin(nothing) for goal in problem.judged), nothing)
     if not problem.normal.all():
         start = _plan(problem, 0.0)  # a territory without normal liver costs it nothing
     end = (best.normal_liver_gy, best.worst_margin, best.activity_gbq)
-    if not problem.is_linear:
+    if problem.others or not problem.is_linear:
         inner = [_plan(problem, share * end[0], share * end[2]) for share in np.linspace(0.0, 1.0, _SAMPLES + 1)[1:-1]]
         points, exact = _rising([start, *inner, end]), False
     else:

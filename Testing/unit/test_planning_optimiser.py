@@ -261,6 +261,54 @@ class ByHandTestCase(unittest.TestCase):
         # All for the right lobe: its normal liver gets 75 x 1200 / 800 Gy, A three times that, its cold half 0.5 of it.
         self.assertAlmostEqual(found.worst_margin + 100.0, 0.5 * 3.0 * 112.5, places=6)
 
+    def test_perfused_goal_alone_gives_the_least_activity_not_the_most(self):
+        inputs = replace(
+            self.inputs,
+            injections=tuple(replace(i, lung_shunt_fraction=0.05) for i in self.inputs.injections),
+        )
+        goals = (Goal("perfused liver", at_least=400.0, cumulative=False), Goal("lungs", at_most=30.0))
+        problem = make_problem(inputs, make_criteria(inputs, goals, self.targets))
+        found = optimise(problem)
+        # 400 Gy to 952 g and 460 g of perfused liver, LSF 5 %; the lungs would allow far more.
+        expected = 400.0 * np.array([0.952, 0.460]) / (K * 0.95)
+        np.testing.assert_allclose(found.activity_gbq, expected, rtol=1e-6)
+        self.assertEqual(found.missed, ())
+
+    def test_other_goals_are_met_first_and_tumours_driven_after(self):
+        liver = Goal("whole normal liver", at_most=75.0)
+        free = optimise(self.problem(GOALS[0], liver))
+        # The left lobe's normal liver gets 245.45 / 4 = 61.4 Gy; a wish of 70 Gy there costs the right lobe.
+        wish = Goal("normal perfused liver", territory="left", at_least=70.0)
+        found = optimise(self.problem(GOALS[0], liver, wish))
+        # 800 n1 + 400 x 70 = 75 x 1200: n1 = 77.5 Gy, A 232.5 Gy.
+        self.assertAlmostEqual(found.worst_margin, 232.5 - 189.0, places=4)
+        self.assertLess(found.worst_margin, free.worst_margin)
+        # Already met: nothing changes.
+        easy = Goal("normal perfused liver", territory="left", at_least=50.0)
+        again = optimise(self.problem(GOALS[0], liver, easy))
+        self.assertAlmostEqual(again.worst_margin, free.worst_margin, places=6)
+        # With BED, the same through the other solvers: monotone and nonlinear.
+        tissue = Radiobiology(2.5, 1.5)
+        half_life_h = self.inputs.constants.half_life_h
+        bed = 70.0 * (1.0 + 70.0 * 1.5 / (1.5 + half_life_h) / 2.5)
+        wish = Goal("normal perfused liver", "BED", territory="left", at_least=bed)
+        monotone = optimise(self.problem(GOALS[0], liver, wish, liver_tissue=tissue))
+        self.assertEqual(monotone.solver, MONOTONE)
+        self.assertAlmostEqual(monotone.worst_margin, 232.5 - 189.0, delta=1e-3)
+        mean = 75.0 * (1.0 + 75.0 * 1.5 / (1.5 + half_life_h) / 2.5)
+        limit = Goal("whole normal liver", "BED", at_most=mean)
+        nonlinear = optimise(self.problem(GOALS[0], limit, wish, liver_tissue=tissue))
+        self.assertEqual(nonlinear.solver, NONLINEAR)
+        self.assertAlmostEqual(nonlinear.worst_margin, 232.5 - 189.0, delta=0.05)
+
+    def test_other_goal_out_of_reach_is_missed_by_as_little_as_can_be(self):
+        liver = Goal("whole normal liver", at_most=75.0)
+        wish = Goal("normal perfused liver", territory="left", at_least=300.0)
+        found = optimise(self.problem(GOALS[0], liver, wish))
+        self.assertGreaterEqual(len(found.missed), 1)
+        # All margins as even as can be: 3 n1 - 189 = n2 - 300 with 800 n1 + 400 n2 = 90000, n1 = 22.8 Gy.
+        self.assertAlmostEqual(found.worst_margin, 3.0 * 22.8 - 189.0, delta=1e-4)
+
     def test_what_cannot_be_planned_is_refused_with_the_nearest_valid_twin(self):
         with self.assertRaises(InputError) as caught:
             self.problem(GOALS[0])

@@ -13,8 +13,9 @@ from ..errors import InputError
 from .criteria import Criterion, Targets, choose_targets, make_criteria
 from .goals import Goal
 from .models import ModelRow, NoRow, model_table
-from .optimiser import Optimum, Problem, keep_inside, make_problem, optimise
+from .optimiser import Optimum, optimise
 from .patient import PlanInputs, Region
+from .problem import Problem, keep_inside, make_problem
 from .quick_dvh import doses_to_volume_gy
 from .retreatment import EarlierTreatment
 from .trade_off import TradeOff, trade_off

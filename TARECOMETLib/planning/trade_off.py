@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .optimiser import Optimum, Problem, farthest_above, optimise
+from .linear_search import farthest_above
+from .optimiser import Optimum, optimise
+from .problem import Problem
 
 # Points of a curve that has no straight pieces.
 _SAMPLES = 8

@@ -14,7 +14,7 @@ from TARECOMETLib.dosimetry.radiobiology import Radiobiology
 from TARECOMETLib.errors import InputError
 from TARECOMETLib.planning.criteria import choose_targets, make_criteria
 from TARECOMETLib.planning.goals import Goal
-from TARECOMETLib.planning.optimiser import LINEAR, MONOTONE, NONLINEAR, make_problem, optimise
+from TARECOMETLib.planning.optimiser import LINEAR, MONOTONE, NONLINEAR, optimise
 from TARECOMETLib.planning.patient import (
     DERIVED,
     TUMOUR,
@@ -25,6 +25,7 @@ from TARECOMETLib.planning.patient import (
     TypedTumour,
     typed_inputs,
 )
+from TARECOMETLib.planning.problem import make_problem
 from TARECOMETLib.planning.response import Response
 from TARECOMETLib.planning.trade_off import trade_off
 

@@ -112,7 +112,7 @@ def run_cases(
     ----------
     cases : list of Path
     workers : int
-        Cases at once on this machine; with a scheduler, its workers decide.
+        Cases at once on this machine, one core each; with a scheduler, its workers decide.
     scheduler : str
         Address of a Dask scheduler; cases must lie where its workers see them.
     again : bool
@@ -138,13 +138,12 @@ def run_cases(
 
 
 def _on_this_machine(cases: list[Path], workers: int) -> Iterator[Outcome]:
-    threads = max(1, (os.cpu_count() or 1) // workers)
     waiting = iter(cases)
     # Threads only wait for processes; no more cases are handed out than are computed at once.
     with ThreadPoolExecutor(workers) as pool:
         running: dict[Future[tuple[str, float, str]], Path] = {}
         for case in waiting:
-            running[pool.submit(compute_case, str(case), threads)] = case
+            running[pool.submit(compute_case, str(case))] = case
             if len(running) < workers:
                 continue
             finished, _ = wait(running, return_when=FIRST_COMPLETED)

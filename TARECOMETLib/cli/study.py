@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -351,7 +352,7 @@ def merge(
 @app.command()
 def run(
     folder: Path = typer.Argument(..., help="Folder with case folders."),
-    workers: int = typer.Option(1, "--workers", help="Cases at once on this machine."),
+    workers: int | None = typer.Option(None, "--workers", help="Cases at once, one core each; all cores by default."),
     scheduler: str = typer.Option("", "--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786."),
     again: bool = typer.Option(False, "--again", help="Compute also cases whose results are up to date."),
     study: Path | None = typer.Option(None, "--study", help="Study file to add the computed cases to."),
@@ -370,7 +371,8 @@ def run(
             left = f", about {left_s / 60:.0f} min left" if left_s >= 60 else f", about {left_s:.0f} s left"
             typer.echo(f"[{count}/{total}{left}] {outcome.case.name}: {outcome.status}{message}", err=True)
 
-    outcomes = run_cases(cases, workers, scheduler, again, tell)
+    at_once = os.cpu_count() or 1 if workers is None else workers
+    outcomes = run_cases(cases, at_once, scheduler, again, tell)
     document = write_summary(folder, outcomes)
     if study is not None:
         from ..study.database import create_study, open_study

@@ -143,7 +143,7 @@ class TestBatch(StudyTestCase):
         cases = self.cases(*(f"c{n}" for n in range(7)))
         running, most, told = [], [], []
 
-        def compute(case, threads):
+        def compute(case):
             running.append(case)
             most.append(len(running))
             running.remove(case)
@@ -162,9 +162,7 @@ class TestBatch(StudyTestCase):
         calls = []
         with (
             mock.patch.object(batch, "is_up_to_date", lambda case: case.name == "a"),
-            mock.patch.object(
-                batch, "compute_case", lambda case, threads: calls.append(Path(case).name) or ("done", 0.0, "")
-            ),
+            mock.patch.object(batch, "compute_case", lambda case: calls.append(Path(case).name) or ("done", 0.0, "")),
         ):
             found = batch.run_cases(cases, 1)
             self.assertEqual(([o.status for o in found], calls), (["up to date", "done"], ["b"]))

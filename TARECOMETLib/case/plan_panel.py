@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..planning.patient import PlanInputs, Region
 from ..planning.plan import Plan, curve_point, predictions, statuses
 from ..planning.quick_dvh import cumulative_curve
+from ..planning.uncertain import criterion_bands, window_band
 from ..planning.vials import VialChoice
 from ..planning.window import feasible_window
 from .checks import own_ct, pre_image
@@ -121,7 +122,7 @@ class PlanPresenter:
     def drag(self, normal_liver_gy: float) -> PlanView:
         """Move the chosen point along the trade-off curve; activities, doses, DVHs and vials follow.
 
-        It lets go of activities that were typed.
+        It lets go of activities that were typed and of vials that were picked for them.
         """
         if self.made is None or self.made.plan.curve is None or self.made.plan.problem is None:
             return self.view
@@ -130,7 +131,7 @@ class PlanPresenter:
         low, high = float(plan.curve.normal_gy[0]), float(plan.curve.normal_gy[-1])
         at = min(max(normal_liver_gy, low), high)
         settings = settings_of(self.case)
-        entries = tuple(replace(entry, prescribed_gbq=None) for entry in settings.injections)
+        entries = tuple(replace(entry, prescribed_gbq=None, vial=None) for entry in settings.injections)
         self.case = replace(self.case, plan=replace(settings, normal_liver_gy=at, injections=entries))
         self.made = _at(self.case, self.made, curve_point(plan.problem, plan.curve, at), at)
         self.view = replace(view_of(self.made), models=self.view.models)
@@ -243,8 +244,10 @@ def _at(case: Case, made: CasePlan, activity_gbq: np.ndarray, normal_gy: float) 
         chosen_by=f"{normal_gy:.4g} Gy to whole normal liver on the trade-off curve",
         windows=tuple(feasible_window(plan.criteria, n, activity_gbq) for n in range(len(activity_gbq))),
         statuses=statuses(plan.criteria, activity_gbq),
-        window_bands=(),
-        criterion_bands=(),
+        window_bands=()
+        if plan.draws is None
+        else tuple(window_band(plan.draws, n, activity_gbq) for n in range(len(activity_gbq))),
+        criterion_bands=() if plan.draws is None else tuple(criterion_bands(plan.draws, activity_gbq)),
     )
     orders, reason = orders_of(case, moved)
     return CasePlan(case, moved, orders, reason, made.findings)

@@ -16,6 +16,7 @@ from TARECOMETLib.case.plan_panel import (
     VIAL_HEADINGS,
     PlanPresenter,
     plan_state,
+    view_of,
 )
 from TARECOMETLib.case.plan_texts import (
     GOAL_COLUMNS,
@@ -34,6 +35,7 @@ from TARECOMETLib.planning.patient import TypedTerritory, TypedTumour
 from TARECOMETLib.planning.presets import preset_goals
 from TARECOMETLib.planning.quick_dvh import cumulative_curve, doses_to_volume_gy
 from TARECOMETLib.planning.treatment_calendar import WorkingHours
+from TARECOMETLib.planning.uncertain import Uncertainty
 
 SETTINGS = PlanSettings(
     injections=(
@@ -159,6 +161,16 @@ class PresenterTestCase(unittest.TestCase):
         typed = injection_from_text(*rows[0])
         self.assertAlmostEqual(typed.vial_mbq, 1000.0 * choice.vial_gbq, delta=0.1)
         self.assertAlmostEqual(typed.net_mbq, 1000.0 * choice.delivered_gbq, delta=0.2)
+
+    def test_dragging_keeps_the_band_and_lets_a_picked_vial_go(self):
+        shown = presenter(uncertainty=Uncertainty(0.2, 0.2, 0.1))
+        shown.pick(*shown.view.vial_choices[0])
+        self.assertIsNotNone(settings_of(shown.case).injections[0].vial)
+        view = shown.drag(60.0)
+        self.assertIsNone(settings_of(shown.case).injections[0].vial)
+        fresh = finish_plan(shown.case, shown.inputs)
+        self.assertEqual(view.windows, view_of(fresh).windows)
+        self.assertIn("percentile", " ".join(view.windows))
 
     def test_badges(self):
         self.assertEqual(plan_state(Case("P1", {}, ())).badge, TO_DO)

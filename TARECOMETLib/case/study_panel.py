@@ -266,6 +266,35 @@ def analysing(
     return document
 
 
+@dataclass(frozen=True)
+class Chart:
+    """One chart for a plot view: lines of the same axes."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[tuple[str, list[float], list[float]], ...]
+
+
+def charts(document: dict[str, Any]) -> list[Chart]:
+    """What can be plotted of an analysis: dose-response, toxicity, ROC, time to progression."""
+    found = []
+    for result in document["results"]:
+        curve, key = result.get("curve", {}), result["key"]
+        if "dose_gy" in curve:
+            label = "Probability of toxicity" if key.startswith("toxicity") else "Probability of response"
+            lines = [(name, curve["dose_gy"], curve[name]) for name in ("probability", "low", "high")]
+            found.append(Chart(f"{result['title']}: {key}", "Dose (Gy)", label, tuple(lines)))
+        elif "sensitivity" in curve:
+            line = ("ROC", curve["one_minus_specificity"], curve["sensitivity"])
+            found.append(Chart(result["title"], "1 - specificity", "Sensitivity", (line,)))
+        if "kaplan_meier" in result:
+            steps = result["kaplan_meier"]
+            lines = [(name, steps["months"], steps[name]) for name in ("value", "low", "high")]
+            found.append(Chart(result["title"], "Months", "Free of progression", tuple(lines)))
+    return found
+
+
 def figure_list(out: Path) -> list[tuple[str, Path]]:
     """Title and SVG of every figure that an analysis left in a folder."""
     return [(path.stem.replace("-", " "), path) for path in sorted((out / "figures").glob("*.svg"))]

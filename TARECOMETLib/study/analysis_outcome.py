@@ -14,6 +14,7 @@ from .logistic import LogisticFit
 from .plan import LOG, StudyPlan
 from .power import patients_needed, power_of_comparison
 from .result import Result, interval_words, p_words
+from .roc import wilson_interval
 from .schema import NORMAL_PERFUSED, WHOLE_NORMAL
 from .simex import error_on_scale, simex_slope
 from .survival import (
@@ -103,7 +104,32 @@ def toxicity_results(cohort: Cohort) -> tuple[list[Result], dict[str, DoseToxici
                 more=more,
             )
         )
-    return results, found
+    return [*results, *_reild(cohort)], found
+
+
+def _reild(cohort: Cohort) -> list[Result]:
+    """Radioembolization-induced liver disease of grade 3 or more."""
+    graded = [int(p.reild["grade"]) for p in cohort.patients if p.reild is not None and p.reild["grade"] is not None]
+    if not graded:
+        return []
+    events = sum(grade >= 3 for grade in graded)
+    interval = wilson_interval(events, len(graded), cohort.plan.confidence)
+    counts = {str(grade): graded.count(grade) for grade in sorted(set(graded))}
+    return [
+        Result(
+            "toxicity.reild",
+            "Radioembolization-induced liver disease",
+            {"patients": len(graded), "events": events},
+            "share of patients graded; Wilson interval",
+            f"{events} of {len(graded)} patients had grade 3 or more "
+            f"({interval_words(cohort.plan)} {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %).",
+            events / len(graded),
+            interval,
+            None,
+            "share",
+            more={"grades": counts},
+        )
+    ]
 
 
 def _p(z: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from .database import Row, StudyDatabase
+from .histogram import EUD, metric_from_histogram
 from .plan import PERCIST, StudyPlan
 from .response import NE, Measured, Response, lesion_response, measure_field, patient_response
 from .schema import NORMAL_PERFUSED, TUMOUR, WHOLE_NORMAL
@@ -230,7 +231,9 @@ def _lesion(
     for row in doses:
         if row["name"] != name or row["method"] != method:
             continue
-        value = row[plan.dose_metric]
+        value = row.get(plan.dose_metric)
+        if value is None or (plan.dose_metric == EUD and plan.eud_exponent not in (0.0, row["eud_exponent"])):
+            value = metric_from_histogram(row, plan.dose_metric, plan.eud_exponent)
         shape_metric = plan.dose_metric[0] in "dv"
         if value is None or (shape_metric and row["is_resolved"] == 0 and not plan.include_unresolved):
             continue

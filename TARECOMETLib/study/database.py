@@ -264,13 +264,15 @@ def open_study(path: Path, who: str = "") -> StudyDatabase:
     if not path.is_file():
         raise InputError(str(path), "there is no study here", "Make one with `tarecomet study init`", "no-file")
     with _plain_errors(path):
-        connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000.0, isolation_level=None)
+        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        # Where nothing can be written, no journal can be made either: the file is read as it stands.
+        address = path.resolve().as_uri() + ("" if writable else "?mode=ro&immutable=1")
+        connection = sqlite3.connect(address, timeout=_BUSY_MS / 1000.0, isolation_level=None, uri=True)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             _require_study(path, connection)
-            if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-                # In a folder that cannot be written to, a study can still be read: no journal is needed for that.
+            if writable:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -126,7 +126,12 @@ def dose_of_upper_bound(
     # With a rising curve the smaller of Fieller's roots is where the upper band crosses the level.
     dose = off_scale((b - float(np.sqrt(max(b * b - a * c, 0.0)))) / a, scale)
     if not seen_gy[0] <= dose <= seen_gy[1]:
-        return DoseAt(level_percent, None, None, None, f"Not estimable in {where}: it would be extrapolated")
+        above = dose < seen_gy[0]
+        words = (
+            f"above {level_percent:g} % from the lowest" if above else f"below {level_percent:g} % up to the highest"
+        )
+        sentence = f"Not estimable in {where}: the upper bound of the risk is {words} dose seen"
+        return DoseAt(level_percent, None, None, None, sentence)
     point = (
         f"; the risk itself is {level_percent:g} % at {found.estimate_gy:.0f} Gy"
         if found.estimate_gy is not None

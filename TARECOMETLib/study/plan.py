@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from .database import StudyDatabase
+from .histogram import is_metric
 from .schema import TABLES
 
 RECIST, MRECIST, PERCIST, TLG = "RECIST 1.1", "mRECIST", "PERCIST", "TLG"
@@ -31,7 +32,10 @@ class StudyPlan:
     visit_window_days : int
         How far from the planned day a dated visit may lie.
     dose_metric : str
-        Of each tumour; its patient value is the mass-weighted mean over all tumours.
+        Of each tumour: mean_gy, bed_gy, eud_gy, any D_x (d70_gy) or V_x (v100_percent); for a patient the
+        mass-weighted mean over all tumours.
+    eud_exponent : float
+        Of gEUD from the kept histograms; 0: only where it is stored.
     dose_phase : str
         pre or post.
     dose_method : str
@@ -72,6 +76,7 @@ class StudyPlan:
     response_month: int = 3
     visit_window_days: int = 30
     dose_metric: str = "mean_gy"
+    eud_exponent: float = 0.0
     dose_phase: str = "post"
     dose_method: str = ""
     dose_scale: str = LOG
@@ -98,7 +103,6 @@ class StudyPlan:
     def __post_init__(self) -> None:
         for name, choices in (
             ("response_criterion", CRITERIA),
-            ("dose_metric", METRICS),
             ("dose_phase", ("pre", "post")),
             ("dose_method", ("", *TABLES["doses"].field("method").choices)),
             ("dose_scale", (LOG, LINEAR)),
@@ -110,6 +114,12 @@ class StudyPlan:
                     f'there is no "{getattr(self, name)}"',
                     f"Choose one of {', '.join(filter(None, choices))}",
                 )
+        if self.dose_metric not in METRICS and not is_metric(self.dose_metric):
+            raise InputError(
+                "plan.dose_metric",
+                f'there is no "{self.dose_metric}"',
+                f"Choose one of {', '.join(METRICS)}, any d30_gy, any v120_percent",
+            )
         for name in self.covariates:
             if name not in _COVARIATES:
                 raise InputError("plan.covariates", f'there is no "{name}"', f"Choose from {', '.join(_COVARIATES)}")
@@ -240,7 +250,10 @@ def lock(study: StudyDatabase, plan: StudyPlan) -> PlanStatus:
     first = study.plans()[0]
     before = asdict(plan_from_text(str(first["text"]), "locked plan"))
     now = asdict(plan)
-    changed = tuple(f"{name}: {before[name]} → {now[name]}" for name in now if now[name] != before[name])
+    # How many resamples were drawn changes no decision.
+    changed = tuple(
+        f"{name}: {before[name]} → {now[name]}" for name in now if now[name] != before[name] and name != "bootstraps"
+    )
     return PlanStatus(plan, digest, str(first["locked_utc"]), changed, int(first["outcome_rows"] or 0))
 
 

@@ -97,6 +97,17 @@ class TestStudyFile(StudyTestCase):
         self.assertEqual(caught.exception.code, "read-only")
         self.assertEqual(study.rows("patients"), [])
 
+    def test_a_study_in_a_place_that_cannot_be_written_to_is_read_as_it_stands(self):
+        study = self.new_study()
+        with study.transaction("test"):
+            study.put("patients", {"patient_id": "TC001"})
+        study.close()
+        with mock.patch.object(module.os, "access", return_value=False), open_study(study.path) as reader:
+            self.assertEqual(reader.count("patients"), 1)
+            with self.assertRaises(InputError) as caught, reader.transaction("test"):
+                reader.put("patients", {"patient_id": "TC002"})
+            self.assertEqual(caught.exception.code, "read-only")
+
     def test_what_is_no_study_is_refused(self):
         other = self.folder / "other.sqlite"
         sqlite3.connect(other).execute("CREATE TABLE t (a)")

@@ -119,6 +119,9 @@ class TestOutput(StudyTestCase):
         with (first / "tables" / "results.csv").open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
         self.assertEqual([row["key"] for row in rows], [r["key"] for r in document["results"]])
+        charts = study_panel.charts(document)
+        self.assertGreaterEqual(len(charts), 10)
+        self.assertTrue(all(len(x) == len(y) > 1 for chart in charts for _, x, y in chart.lines))
 
 
 if __name__ == "__main__":

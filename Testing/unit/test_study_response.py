@@ -89,6 +89,7 @@ class TestPlan(StudyTestCase):
         self.assertEqual(second.changed, ("response_criterion: RECIST 1.1 → PERCIST",))
         self.assertFalse(lock(study, StudyPlan()).is_post_hoc)
         self.assertEqual(len(study.plans()), 2)
+        self.assertFalse(lock(study, StudyPlan(bootstraps=100)).is_post_hoc)
 
     def test_a_plan_is_read_back_and_bad_ones_are_refused(self):
         plan = StudyPlan(dose_groups_gy=(100.0, 150.0), covariates=("ecog",))
@@ -130,6 +131,27 @@ class TestCohort(StudyTestCase):
 
     def test_the_patient_dose_is_weighted_by_mass(self):
         self.assertAlmostEqual(self.cohort({}).tumour_dose_gy["plan"], (30 * 100 + 10 * 200) / 40)
+
+    def test_any_metric_is_read_from_the_kept_histogram(self):
+        # By hand: 4 mL at 50 Gy and 6 mL at 100 Gy: 60 % of the volume gets 100 Gy, all of it 50 Gy; the mean of the
+        # squares is 0.4 x 2500 + 0.6 x 10000 = 7000.
+        for plan, expected in (
+            (StudyPlan(dose_metric="d30_gy"), 100.0),
+            (StudyPlan(dose_metric="d61_gy"), 50.0),
+            (StudyPlan(dose_metric="v75_percent"), 60.0),
+            (StudyPlan(dose_metric="eud_gy", eud_exponent=2.0), 7000.0**0.5),
+        ):
+            study = self.new_study()
+            with study.transaction("test"):
+                study.put("patients", {"patient_id": "TC001"})
+                study.put("compartments", {"patient_id": "TC001", "name": "L1", "kind": "tumour", "volume_ml": 10.0})
+                row = {"patient_id": "TC001", "name": "L1", "phase": "post", "method": "local"}
+                study.put("doses", {**row, "dvh_dose_gy": "[50, 100]", "dvh_volume_ml": "[4, 6]"})
+            with self.subTest(metric=plan.dose_metric):
+                found = read_cohort(study, plan).patients[0].tumour_dose_gy["plan"]
+                self.assertAlmostEqual(found, expected, places=9)
+        with self.assertRaises(InputError):
+            StudyPlan(dose_metric="d300_gy")
 
     def test_evaluable_patients_and_the_reasons_of_the_others(self):
         self.assertEqual(self.cohort({}).not_evaluable, "")

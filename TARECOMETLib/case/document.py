@@ -318,6 +318,8 @@ class Case:
         ``"pre"`` or ``"post"`` to a 4x4 matrix (image frame to diagnostic) that a person fixed; else it is computed.
     accepted : dict
         Code of a doubt to the person's reason for accepting it.
+    nudge_lps_mm : dict or None
+        ``"pre"`` or ``"post"`` to three mm by which the emission image is moved against its own CT.
     plan : PlanSettings or None
         Goals, targets, planned injections and vials; None leaves all of it to the defaults.
     planar_counts : PlanarShunt or None
@@ -340,6 +342,7 @@ class Case:
     plan: PlanSettings | None = None
     planar_counts: PlanarShunt | None = None
     earlier_lung_gy: dict[str, float] | None = None
+    nudge_lps_mm: dict[str, tuple[float, ...]] | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -354,6 +357,11 @@ class Case:
         for name, dose_gy in (self.earlier_lung_gy or {}).items():
             if not dose_gy >= 0.0:
                 raise InputError(f"earlier_lung_gy.{name}", f"expected at least 0 Gy, got {dose_gy:g}", "Correct it")
+        for phase, shift in (self.nudge_lps_mm or {}).items():
+            if phase not in ("pre", "post") or len(shift) != 3 or not all(abs(x) <= 50.0 for x in shift):
+                raise InputError(
+                    f"nudge_lps_mm.{phase}", "expected pre or post, and three shifts within 50 mm", "Correct it"
+                )
         for role in self.images:
             if role not in IMAGE_ROLES:
                 raise InputError(f"images.{role}", "there is no such role", f"Choose one of {', '.join(IMAGE_ROLES)}")

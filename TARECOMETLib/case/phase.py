@@ -17,6 +17,8 @@ from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR, Compartment
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq, kernel_dose_gy, local_dose_gy
 from ..dosimetry.dvh import Dvh, make_dvh
 from ..dosimetry.parcels import Parcels, divide
+from ..dosimetry.uncertainty_inputs import USUAL_FWHM_MM
+from ..dosimetry.uptake_offset import UptakeOffset, uptake_offset
 from ..errors import InputError
 from ..imaging.emission import concentration_factor, hours_between, slice_factors
 from ..imaging.registration import Registration
@@ -97,6 +99,8 @@ class Phase:
     sampling: Sampling | None = None
     recovered: Recovered | None = None
     scaled_to_net: float | None = None
+    uptake_offset: UptakeOffset | None = None
+    nudge_change_percent: dict[str, float] = field(default_factory=dict)
 
 
 def deliveries_of(case: Case, scan_start: str | None) -> list[Delivery]:
@@ -270,10 +274,7 @@ def _native_figures(case: Case, phase: Phase, constants: ConstantsSet, ground: G
 
     Contours are carried to the image's grid, each voxel probed about every mm: no interpolation, no dose map.
     """
-    back = np.linalg.inv(phase.registration.matrix_lps)
-    moved = [(name, Volume(v.array, v.geometry.transformed(back))) for name, v in ground.contours.items()]
-    samples = tuple(max(1, int(np.ceil(s / _NATIVE_PROBE_MM))) for s in density.geometry.spacing_mm[::-1])
-    parcels = divide(moved, density.geometry, samples)  # type: ignore[arg-type]
+    parcels = _native_parcels(ground, density, phase.registration.matrix_lps)
     if parcels.voxel.size == 0:
         raise InputError(
             phase.image_role,
@@ -286,6 +287,13 @@ def _native_figures(case: Case, phase: Phase, constants: ConstantsSet, ground: G
     for compartment in ground.compartments:
         chosen = compartment.holds(parcels.code, parcels.names)
         phase.multicompartment_mbq[compartment.name] = float(parcel_mbq[chosen].sum())
+    injected = (parcels.code & parcels.bits(sorted({d.territory for d in phase.deliveries}))) != 0
+    fwhm_mm = case.settings.resolution_fwhm_mm.get(phase.image_role) or USUAL_FWHM_MM.get(phase.image_role)
+    if fwhm_mm is not None:
+        spacing = density.geometry.spacing_mm[::-1]
+        phase.uptake_offset = uptake_offset(density.array, parcels.occupancy(injected), spacing, fwhm_mm)
+    if phase.registration.before_nudge_lps is not None:
+        phase.nudge_change_percent = _change_by_nudge(phase, constants, ground, density)
     found = recover(case, phase, ground, density, parcels, at_parcel)
     if found is not None:
         corrected_mbq = _parcel_activity(phase, constants, parcels, found[0])
@@ -296,6 +304,27 @@ def _native_figures(case: Case, phase: Phase, constants: ConstantsSet, ground: G
         if measured > 0.0:
             phase.scaled_to_net = sum(d.liver_mbq for d in phase.deliveries) / measured
     _balance(case, phase, constants, ground, density, parcels, at_parcel, parcel_mbq)
+
+
+def _native_parcels(ground: Ground, density: Volume, matrix_lps: np.ndarray) -> Parcels:
+    """The image's own voxels divided by contours that are carried to it."""
+    back = np.linalg.inv(matrix_lps)
+    moved = [(name, Volume(v.array, v.geometry.transformed(back))) for name, v in ground.contours.items()]
+    samples = tuple(max(1, int(np.ceil(s / _NATIVE_PROBE_MM))) for s in density.geometry.spacing_mm[::-1])
+    return divide(moved, density.geometry, samples)  # type: ignore[arg-type]
+
+
+def _change_by_nudge(phase: Phase, constants: ConstantsSet, ground: Ground, density: Volume) -> dict[str, float]:
+    """By how much the nudge changed each compartment's mean dose, %."""
+    parcels = _native_parcels(ground, density, phase.registration.ct_matrix_lps)
+    at_parcel = density.array.ravel()[parcels.voxel].astype(float)
+    parcel_mbq = _parcel_activity(phase, constants, parcels, at_parcel)
+    change = {}
+    for compartment in ground.compartments:
+        before = float(parcel_mbq[compartment.holds(parcels.code, parcels.names)].sum())
+        if before > 0.0:
+            change[compartment.name] = 100.0 * (phase.multicompartment_mbq[compartment.name] / before - 1.0)
+    return change
 
 
 def _parcel_activity(phase: Phase, constants: ConstantsSet, parcels: Parcels, at_parcel: np.ndarray) -> np.ndarray:

@@ -93,6 +93,7 @@ def _phase_document(results: CaseResults, phase: Phase, findings: list[Finding])
             "quality_before": registration.quality_before,
             "method": registration.method,
         },
+        **_alignment_document(phase),
         "kernel": {
             "energy_fraction": phase.kernel_energy_fraction,
             "medium": "soft-tissue",
@@ -184,6 +185,18 @@ def _compartment_document(results: CaseResults, phase: Phase, compartment: Compa
             reading = expected_reading(volume_ml, fwhm, contrast_before_blur(ratio[0], volume_ml, fwhm))
             document["uncertainty"]["blur_bias_percent"] = 100.0 * (reading - 1.0)
     return document
+
+
+def _alignment_document(phase: Phase) -> dict[str, Any]:
+    """Where the uptake lies against the territories, and what a nudge of it changed."""
+    document: dict[str, Any] = {}
+    if phase.uptake_offset is not None:
+        document["uptake_offset_mm"] = phase.uptake_offset.offset_mm
+        document["likeness"] = phase.uptake_offset.likeness
+    if phase.registration.before_nudge_lps is not None:
+        document["matrix_before_nudge_lps"] = phase.registration.before_nudge_lps.tolist()
+        document["nudge_changes_mean_percent"] = phase.nudge_change_percent
+    return {"alignment": document} if document else {}
 
 
 def _recovery_document(phase: Phase) -> dict[str, Any]:

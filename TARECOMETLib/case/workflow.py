@@ -9,13 +9,13 @@ import numpy as np
 from ..dosimetry.compartments import LIVER, derive_compartments
 from ..dosimetry.parcels import divide
 from ..errors import InputError
-from ..imaging.registration import Registration, given, identity, registering
+from ..imaging.registration import Registration, given, identity, nudged, registering
 from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet, constants_set
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
 from .after_checks import check_phase
 from .checks import check_case, own_ct, post_image, pre_image
-from .document import DIAGNOSTIC, Case
+from .document import DIAGNOSTIC, MAA_CT, Y90_CT, Case
 from .dose_grid import dose_grid
 from .findings import DOUBT, Finding, refuse_blocks, sort_findings
 from .inputs import Inputs
@@ -91,7 +91,9 @@ def place(
     for number, (phase, role) in enumerate(wanted.items()):
         yield 0.45 * number, f"registering {role}"
         placing = _register(case, inputs, phase, role, inputs.contours[liver_name], findings)
-        registrations[phase] = yield from part(placing, 0.45 * number, 0.45 * (number + 1), f"{role}: ")
+        found = yield from part(placing, 0.45 * number, 0.45 * (number + 1), f"{role}: ")
+        shift = (case.nudge_lps_mm or {}).get(phase)
+        registrations[phase] = nudged(found, shift) if shift is not None else found
     yield 0.9, "dividing voxels by contours"
     contours = _in_diagnostic_space(case, inputs, registrations)
     reach_mm = DEFAULT_CUTOFF_MM_G_ML / case.settings.liver_density_g_ml
@@ -152,6 +154,8 @@ def _in_diagnostic_space(case: Case, inputs: Inputs, registrations: dict[str, Re
             phase = "pre" if contour.drawn_on.startswith("maa") else "post"
             if phase not in registrations:
                 raise InputError(f'contour "{contour.name}"', f"its image {contour.drawn_on} is missing", "Add it")
-            volume = Volume(volume.array, volume.geometry.transformed(registrations[phase].matrix_lps))
+            by_ct = contour.drawn_on in (MAA_CT, Y90_CT)
+            matrix = registrations[phase].ct_matrix_lps if by_ct else registrations[phase].matrix_lps
+            volume = Volume(volume.array, volume.geometry.transformed(matrix))
         moved[contour.name] = volume
     return moved

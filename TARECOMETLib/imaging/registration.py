@@ -45,17 +45,47 @@ class Registration:
     quality_before : float
         The same without moving anything.
     method : str
+    before_nudge_lps : ndarray of shape (4, 4) or None
+        The same without a nudge of the emission image against its own CT; None where there is none.
     """
 
     matrix_lps: np.ndarray
     quality: float
     quality_before: float
     method: str
+    before_nudge_lps: np.ndarray | None = None
+
+    @property
+    def ct_matrix_lps(self) -> np.ndarray:
+        """Map of the emission image's own CT."""
+        return self.matrix_lps if self.before_nudge_lps is None else self.before_nudge_lps
 
 
 def identity(reason: str) -> Registration:
     """No movement, and why: the image shares the diagnostic CT's frame of reference."""
     return Registration(np.eye(4), 1.0, 1.0, reason)
+
+
+def nudged(registration: Registration, shift_lps_mm: tuple[float, ...]) -> Registration:
+    """The registration of an emission image that lies shifted against its own CT.
+
+    Parameters
+    ----------
+    registration : Registration
+        Of that CT.
+    shift_lps_mm : tuple of float
+        What the image is moved by in its own frame, mm, before the CT's movement is applied.
+    """
+    move = np.eye(4)
+    move[:3, 3] = shift_lps_mm
+    shown = ", ".join(f"{x:g}" for x in shift_lps_mm)
+    return Registration(
+        registration.matrix_lps @ move,
+        registration.quality,
+        registration.quality_before,
+        f"{registration.method}; emission moved by ({shown}) mm against its CT",
+        registration.matrix_lps,
+    )
 
 
 def register_rigid(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
-from .contour_edge import random_field
+from .contour_edge import occupancy, random_field
 from .image_noise import ImageNoise
 from .uncertainty import NO_BLUR, CommonUncertainty, Recovery
 from .uncertainty_scene import DoseScene, compartment_doses, compartment_occupancy
@@ -102,23 +103,34 @@ def sample(
     require_samples(count)
     recovery = recovery or {}
     coefficients = spline_filter(scene.value_per_ml.astype(np.float64), order=3, mode="nearest")
-    start = compartment_doses(scene, scene.occupancies(), scene.value_per_ml)
+    start_filled = scene.occupancies()
+    start = compartment_doses(scene, start_filled, scene.value_per_ml)
     means: dict[str, list[float]] = {name: [] for name in start}
     volumes: dict[str, list[float]] = {name: [] for name in start}
     curves: dict[str, list[np.ndarray]] = {
         name: [] for name, entry in start.items() if bands and entry.volume_ml >= FEWEST_BAND_VOXELS * scene.voxel_ml
     }
     shape = scene.value_per_ml.shape
+    boxes = {
+        name: _edge_box(scene.signed_mm[name], scene.spacing_mm, math.hypot(*(edge.sd_mm for edge in edges)))
+        for name, edges in scene.edges.items()
+        if edges and name in scene.signed_mm
+    }
     for number in range(count):
         words = f"sample {number + 1} of {count}"
         yield number / count, words
         factor = float(np.prod([1.0 + entry.relative * rng.standard_normal() for entry in common]))
         widths = {name: rng.standard_normal() for name in sorted(recovery)}
-        outward = {
-            name: sum(edge.sd_mm * random_field(rng, shape, edge.correlation_mm, scene.spacing_mm) for edge in edges)
-            for name, edges in scene.edges.items()
-            if edges and name in scene.signed_mm
-        }
+        filled = dict(start_filled)
+        for name, box in boxes.items():
+            yield (number + 0.1) / count, words
+            signed = scene.signed_mm[name][box]
+            outward = sum(
+                edge.sd_mm * random_field(rng, signed.shape, edge.correlation_mm, scene.spacing_mm)
+                for edge in scene.edges[name]
+            )
+            filled[name] = start_filled[name].copy()
+            filled[name][box] = occupancy(signed, scene.spacing_mm, outward)
         value = scene.value_per_ml
         if registration_mm > 0.0:
             move = registration_mm * rng.standard_normal(3) / np.asarray(scene.spacing_mm)
@@ -127,7 +139,6 @@ def sample(
         if noise is not None and noise.variance_per_signal > 0.0:
             field = random_field(rng, shape, noise.correlation_mm, scene.spacing_mm)
             value = value + np.sqrt(noise.variance_per_signal * np.maximum(value, 0.0)) * field
-        filled = scene.occupancies(outward)
         yield (number + 0.6) / count, words
         for name, entry in compartment_doses(scene, filled, value).items():
             blur = recovery.get(name, NO_BLUR)
@@ -139,9 +150,10 @@ def sample(
                 spill *= (1.0 - coefficient) / (1.0 - blur.coefficient)
             means[name].append(factor * (entry.mean_gy - spill) / coefficient)
             volumes[name].append(entry.volume_ml)
+        dose = _dose_map(scene, filled, value) if curves else value
         for name, drawn in curves.items():
             yield (number + 0.8) / count, words
-            drawn.append(factor * _dose_to_volume(scene, name, filled, value))
+            drawn.append(factor * _dose_to_volume(scene, name, filled, dose))
     return {
         name: SampledDose(
             np.array(means[name]),
@@ -152,21 +164,37 @@ def sample(
     }
 
 
-def _dose_to_volume(scene: DoseScene, name: str, filled: Mapping[str, np.ndarray], value: np.ndarray) -> np.ndarray:
+def _edge_box(
+    signed_mm: np.ndarray, spacing_mm: tuple[float, float, float], sd_mm: float
+) -> tuple[slice, slice, slice]:
+    """The part of the scene that an edge can reach: four standard deviations and a voxel outside the contour."""
+    reach = 4.0 * sd_mm + float(np.mean(spacing_mm))
+    box = []
+    for axis in range(3):
+        near = np.flatnonzero((signed_mm < reach).any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(int(near[0]), int(near[-1]) + 1))
+    return box[0], box[1], box[2]
+
+
+def _dose_map(scene: DoseScene, filled: Mapping[str, np.ndarray], value: np.ndarray) -> np.ndarray:
+    """Local dose of every voxel, in Gy."""
+    dose = value * (scene.gy_g_per_mbq / scene.density_g_ml)
+    if not scene.shares:
+        return dose
+    gain = np.zeros(value.shape)
+    for share in scene.shares:
+        territory = filled[share.territory]
+        gain += share.liver_mbq / (float(np.sum(value * territory, dtype=np.float64)) * scene.voxel_ml) * territory
+    return dose * gain
+
+
+def _dose_to_volume(scene: DoseScene, name: str, filled: Mapping[str, np.ndarray], dose: np.ndarray) -> np.ndarray:
     """Dose that 1 to 99 % of a compartment receive, from its voxels."""
     compartment = next(c for c in scene.compartments if c.name == name)
     inside = compartment_occupancy(compartment, filled)
-    dose = value.astype(np.float64)
-    if scene.shares:
-        gain = np.zeros(inside.shape)
-        for share in scene.shares:
-            territory = filled[share.territory]
-            total = float(np.sum(value * territory, dtype=np.float64)) * scene.voxel_ml
-            gain += share.liver_mbq / total * territory
-        dose = dose * gain
     chosen = inside > 0.0
-    dose, weight = dose[chosen] * scene.gy_g_per_mbq / scene.density_g_ml, inside[chosen]
-    order = np.argsort(dose)[::-1]
-    cumulative = np.cumsum(weight[order])
+    held, weight = dose[chosen], inside[chosen]
+    order = np.argsort(held)[::-1]
+    cumulative = np.cumsum(weight[order], dtype=np.float64)
     place = np.searchsorted(cumulative, np.array(BAND_PERCENT) / 100.0 * cumulative[-1])
-    return dose[order][np.minimum(place, dose.size - 1)]
+    return held[order][np.minimum(place, held.size - 1)]

@@ -192,6 +192,21 @@ class ReportTestCase(unittest.TestCase):
         self.assertEqual(first[4], "PET calibration 70 %, Contour 30 %")
         self.assertEqual(page_data(sample_content(), 5, 5, 5)["budget"], [])
 
+    def test_the_report_lists_what_doses_do(self) -> None:
+        content = uncertain_content()
+        phase = content.phases[1]
+        figures = {"bed_gy": 170.0, "eqd2_gy": 141.7, "alpha_beta_gy": 10.0, "repair_half_time_h": 1.5}
+        given = {"biological": {"kernel": figures}, "effects": {"kernel": (("mine", 0.44),)}}
+        entries = tuple(replace(e, **given) if e.role == "tumour" else e for e in phase.compartments)  # type: ignore[arg-type]
+        content = replace(content, figure_method="kernel", phases=(replace(phase, compartments=entries),))
+        row = page_data(content, 5, 5, 5)["biology"][0]
+        self.assertEqual(row[2:4], ["170", "142"])
+        self.assertEqual(row[-2].replace("\u00a0", " "), "mine 44 %")
+        self.assertEqual(row[-1], "α/β 10 Gy, repair 1.5 h")
+        table = tables.compartment_rows(content)
+        self.assertIn(0.44, [r.get("probability: mine") for r in table])
+        self.assertLessEqual(write_pdf(self.folder / "report.pdf", content), MOST_PAGES)
+
     def test_many_tumours_with_budgets_stay_on_four_pages(self) -> None:
         content = uncertain_content([f"metastasis {n}" for n in range(15)])
         self.assertLessEqual(write_pdf(self.folder / "report.pdf", content), MOST_PAGES)

@@ -42,10 +42,13 @@ class TARECOMET(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Built on 3D Slicer, ITK, VTK, numpy, scipy and pydicom.")
         # Sample Data is loaded after this module, so it is spoken to when all are.
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayouts)
 
 
 def registerSampleData() -> None:
     """Offer the sample patient in Slicer's Sample Data module; it is made on this machine, not downloaded."""
+    if not hasattr(slicer.modules, "sampledata"):
+        return
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -59,21 +62,30 @@ def registerSampleData() -> None:
     )
 
 
+def registerLayouts() -> None:
+    """Make our layouts known before any scene is opened that was saved in one of them."""
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        from TARECOMETLib.mrml.layouts import register_layouts
+
+        register_layouts(manager.layoutLogic().GetLayoutNode())
+
+
 class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: four steps, each bound in a file of its own. It computes nothing itself."""
+    """The panel: its steps, each bound in a file of its own. It computes nothing itself."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.panel = None
+        self.panel = self.form = None
 
     def setup(self) -> None:
         """Build the panel. It must also work without a main window."""
         ScriptedLoadableModuleWidget.setup(self)
-        form = slicer.util.loadUI(self.resourcePath("UI/TARECOMET.ui"))
-        self.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
+        self.form = slicer.util.loadUI(self.resourcePath("UI/TARECOMET.ui"))
+        self.layout.addWidget(self.form)
+        self.ui = slicer.util.childWidgetVariables(self.form)
+        self.form.setMRMLScene(slicer.mrmlScene)
         self.logic = TARECOMETLogic()
         from TARECOMETPanel.panel import Panel
 
@@ -85,7 +97,8 @@ class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def loadSample(self) -> None:
         """Make and load the sample patient; the panel's own progress and Cancel serve it."""
-        slicer.util.selectModule("TARECOMET")
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("TARECOMET")
         self.panel.loadSample(Path(slicer.app.temporaryPath) / "TARECOMET sample patient")
 
     def enter(self) -> None:
@@ -101,6 +114,10 @@ class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self.panel.close()
         self.removeObservers()
+        if self.form is not None:
+            # A reload would leave the old widgets under the module's panel.
+            self.form.deleteLater()
+            self.form = None
 
     def onSceneStartClose(self, _caller: object = None, _event: object = None) -> None:
         """Stop what runs and let go of all nodes."""
@@ -109,7 +126,7 @@ class TARECOMETWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneChanged(self, _caller: object = None, _event: object = None) -> None:
         """A scene was closed or brought in."""
         self.logic.forget()
-        self.panel.refresh()
+        self.panel.sceneChanged()
 
     def onReload(self) -> None:
         """Forget library and panel too: Slicer reloads this file only, and would keep the old ones."""

@@ -33,8 +33,14 @@ class ContoursStep(Step):
         self.editor.setMRMLScene(slicer.mrmlScene)
         self.editor.setSegmentationNodeSelectorVisible(False)
         self.editor.setSwitchToSegmentationsButtonVisible(False)
+        # Which volumes the views show is the panel's affair: else each change of layout would clear the dose.
+        self.editor.setAutoShowSourceVolumeNode(False)
+        # Effects of other extensions may register after this panel was built.
+        self.effects = slicer.qSlicerSegmentEditorEffectFactory.instance()
+        self.effects.connect("effectRegistered(QString)", self.onEffectRegistered)
         ui.editorContainer.layout().addWidget(self.editor)
-        ui.segmentationSelector.currentNodeChanged.connect(lambda node: attempt(self.onSegmentation, node))
+        ui.segmentationSelector.nodeActivated.connect(lambda node: attempt(self.onSegmentation, node))
+        ui.segmentationSelector.currentNodeChanged.connect(lambda _node: self.panel.refreshSoon())
         ui.newSegmentationButton.clicked.connect(lambda _checked=False: attempt(self.onNewSegmentation))
         ui.automaticButton.clicked.connect(lambda _checked=False: attempt(self.onAutomatic))
         ui.territoryFromUptakeButton.clicked.connect(lambda _checked=False: attempt(self.onUptake, "territory"))
@@ -55,14 +61,18 @@ class ContoursStep(Step):
             node.UnRegister(None)
             node.SetSingletonTag(EDITOR_TAG)
             node = scene.AddNode(node)
-            node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+        # Every time: closing the scene sets a singleton node back to its class's defaults, which erase.
+        node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
         return node
+
+    def onEffectRegistered(self, *_arguments: object) -> None:
+        """Another effect for the editor."""
+        self.editor.updateEffectList()
 
     def enter(self) -> None:
         """As Slicer's own module does it."""
         self.editor.installKeyboardShortcuts()
         self.editor.setMRMLSegmentEditorNode(self.editorNode())
-        self.editor.setupViewObservations()
         self.editor.updateWidgetFromMRML()
 
     def exit(self) -> None:
@@ -81,6 +91,9 @@ class ContoursStep(Step):
         """No observer stays alive."""
         self.observe(None)
         self.exit()
+        if self.effects is not None:
+            self.effects.disconnect("effectRegistered(QString)", self.onEffectRegistered)
+            self.effects = None
 
     def observe(self, node) -> None:
         """Follow the voxels and names of a segmentation."""
@@ -152,7 +165,9 @@ class ContoursStep(Step):
             raise InputError("TotalSegmentator", _("there is no diagnostic CT"), _("Choose it in step 1"))
         draft = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TotalSegmentator")
         try:
-            TotalSegmentatorLogic().process(image, draft, task="total", fast=True)
+            segmenter = TotalSegmentatorLogic()
+            segmenter.setupPythonRequirements()
+            segmenter.process(image, draft, quality="fast", task="total")
             self.editor.saveStateForUndo()
             self.session.take_automatic(draft)
         finally:

@@ -50,7 +50,7 @@ class DoseStep(Step):
 
     def onCompute(self) -> None:
         """Compute; the panel answers meanwhile."""
-        self.panel.run(self.session.compute(), _("computing"), lambda _results: self.showOverlay())
+        self.panel.run(self.session.compute(), _("computing"), lambda _results: self.onView())
 
     def onReport(self, folder: str = "") -> None:
         """Write the report into a folder; its packages are offered where they are missing."""
@@ -91,20 +91,20 @@ class DoseStep(Step):
     def onView(self) -> None:
         """Another method or phase."""
         self.showOverlay()
+        self.panel.viewStep.showAgain()
         self.panel.refresh()
 
     def showOverlay(self) -> None:
-        """The chosen dose over the diagnostic image, as far as there are slice views."""
-        opened = self.session.open()
-        if opened is None or slicer.app.layoutManager() is None:
+        """The chosen dose over the diagnostic image, in the user's slice views and in a comparison that is up."""
+        from TARECOMETLib.mrml.slice_layers import show_layers
+
+        opened, opacity = self.session.open(), self.ui.opacitySlider.value / 100.0
+        if opened is None:
             return
+        self.panel.viewStep.showOpacity(opacity)
         dose = opened.dose_node(currentData(self.ui.phaseShownCombo), currentData(self.ui.methodCombo))
         if dose is not None:
-            slicer.util.setSliceViewerLayers(
-                background=opened.image_node("diagnostic"),
-                foreground=dose,
-                foregroundOpacity=self.ui.opacitySlider.value / 100.0,
-            )
+            show_layers(slicer.mrmlScene, opened.image_node("diagnostic"), dose, opacity)
 
     def show(self, case, state) -> None:
         """Show settings, what can be done, and the doses."""

@@ -31,7 +31,9 @@ class ImagesStep(Step):
         ui.pseudonymEdit.returnPressed.connect(lambda: attempt(self.onNewPatient))
         ui.deviceEdit.editingFinished.connect(lambda: attempt(self.onDevice))
         for role, name in SELECTORS.items():
-            getattr(ui, name).currentNodeChanged.connect(lambda node, role=role: attempt(self.onImage, role, node))
+            # Only what a person chooses: the current node also jumps when a node is deleted or a scene comes in.
+            getattr(ui, name).nodeActivated.connect(lambda node, role=role: attempt(self.onImage, role, node))
+            getattr(ui, name).currentNodeChanged.connect(lambda _node: self.panel.refreshSoon())
         ui.proposeButton.clicked.connect(lambda _checked=False: self.onPropose())
         fill(ui.phaseCombo, [(_("Before treatment"), "pre"), (_("After treatment"), "post")], "pre")
         ui.phaseCombo.currentIndexChanged.connect(lambda _index: self.panel.refresh())
@@ -106,6 +108,8 @@ class ImagesStep(Step):
 
     def onChecker(self) -> None:
         """Checkerboard on, or back to the blend."""
+        from TARECOMETLib.mrml.slice_layers import show_layers
+
         self.checkered = not self.checkered
         try:
             board = self.session.show_checkerboard(currentData(self.ui.phaseCombo), self.checkered)
@@ -114,20 +118,20 @@ class ImagesStep(Step):
             raise
         if board is None:
             self.showBlend()
-        elif slicer.app.layoutManager() is not None:
-            slicer.util.setSliceViewerLayers(background=board, foreground=None)
+        else:
+            show_layers(slicer.mrmlScene, board, None)
 
     def showBlend(self) -> None:
         """The emission image's CT over the diagnostic image, as far as there are slice views."""
+        from TARECOMETLib.mrml.slice_layers import show_layers
+
         opened = self.session.open()
-        if opened is None or slicer.app.layoutManager() is None:
+        if opened is None:
             return
         own = opened.image_node("maa_ct" if currentData(self.ui.phaseCombo) == "pre" else "y90_ct")
         base = opened.image_node("diagnostic")
         if own is not None and base is not None:
-            slicer.util.setSliceViewerLayers(
-                background=base, foreground=own, foregroundOpacity=self.ui.blendSlider.value / 100.0
-            )
+            show_layers(slicer.mrmlScene, base, own, self.ui.blendSlider.value / 100.0)
 
     def sceneCloses(self) -> None:
         """Qualities belong to nodes that go."""

@@ -39,7 +39,11 @@ class Panel:
         self.refreshTimer = qt.QTimer()
         self.refreshTimer.setSingleShot(True)
         self.refreshTimer.timeout.connect(self.refresh)
-        self.steps = [ImagesStep(self), ContoursStep(self), TreatmentStep(self), DoseStep(self), ViewStep(self)]
+        self.sceneTimer = qt.QTimer()
+        self.sceneTimer.setSingleShot(True)
+        self.sceneTimer.timeout.connect(self._afterSceneChange)
+        self.viewStep = ViewStep(self)
+        self.steps = [ImagesStep(self), ContoursStep(self), TreatmentStep(self), DoseStep(self), self.viewStep]
 
     @property
     def session(self):
@@ -64,9 +68,12 @@ class Panel:
     def close(self) -> None:
         """The panel goes away: nothing may run on or listen on."""
         self.stop()
-        self.refreshTimer.stop()
+        for timer in (self.refreshTimer, self.sceneTimer):
+            timer.stop()
         for step in self.steps:
             step.close()
+        # After a reload the old widgets live on for a while; they must not act on the scene.
+        self._updating = True
 
     def sceneCloses(self) -> None:
         """All nodes go."""
@@ -74,12 +81,24 @@ class Panel:
         for step in self.steps:
             step.sceneCloses()
 
+    def sceneChanged(self) -> None:
+        """A scene was closed or brought in: act when Slicer has finished with it, its widgets wait until then too."""
+        self.sceneTimer.start(0)
+
+    def _afterSceneChange(self) -> None:
+        if self.entered:
+            for step in self.steps:
+                step.enter()
+        self.refresh()
+
     # --- what is shown ----------------------------------------------------------------------------------
 
     def refreshSoon(self, *_arguments: object) -> None:
-        """Refresh when the hand rests; voxels may change many times a second."""
+        """Refresh when the hand rests; voxels may change many times a second. Not behind another module."""
+        if not self.entered:
+            return
         self.refreshTimer.start(REFRESH_AFTER_MS)
-        self.steps[-1].strokeSoon()
+        self.viewStep.strokeSoon()
 
     def refresh(self) -> None:
         """Show the scene as it is now."""
@@ -128,9 +147,17 @@ class Panel:
             self.say(str(error))
             self.refresh()
             return False
+        except Exception:
+            self._fault(_("This did not work; nothing that was there before is lost. See the log for the cause."))
+            raise
         self.say("")
         self.refresh()
         return True
+
+    def _fault(self, text: str) -> None:
+        """A fault of ours or of another extension: said once, its trace goes to the log."""
+        self.refresh()
+        slicer.util.errorDisplay(text)
 
     @staticmethod
     def layoutNode():
@@ -181,14 +208,15 @@ class Panel:
         if self._steps is None:
             return
         try:
-            share, what = next(self._steps)
-        except StopIteration as stop:
-            whenDone = self._whenDone
-            self._finish()
-            if whenDone is not None:
-                whenDone(stop.value)
-            self.refresh()
-            return
+            try:
+                share, what = next(self._steps)
+            except StopIteration as stop:
+                whenDone = self._whenDone
+                self._finish()
+                if whenDone is not None:
+                    whenDone(stop.value)
+                self.refresh()
+                return
         except TarecometError as error:
             self._finish()
             self.say(str(error))
@@ -196,8 +224,7 @@ class Panel:
             return
         except Exception:
             self._finish()
-            self.refresh()
-            slicer.util.errorDisplay(_("The calculation failed; earlier results were kept. See the log for the cause."))
+            self._fault(_("The calculation failed; earlier results were kept. See the log for the cause."))
             raise
         self.ui.progressBar.value = round(100.0 * share)
         self.ui.progressBar.toolTip = what

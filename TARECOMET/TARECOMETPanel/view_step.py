@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from .step import Step, currentData, fill
 
 FOLLOW_AFTER_MS = 30
+READOUT_AFTER_MS = 50
 
 
 class ViewStep(Step):
@@ -17,7 +18,7 @@ class ViewStep(Step):
 
     def bind(self) -> None:
         """Connect the widgets."""
-        from TARECOMETLib.mrml.compare_views import DIFFERENCE, SIDE_BY_SIDE, SOLID
+        from TARECOMETLib.mrml.layouts import DIFFERENCE, SIDE_BY_SIDE, SOLID
 
         ui, attempt = self.ui, self.panel.attempt
         self.live = None
@@ -45,12 +46,16 @@ class ViewStep(Step):
         self.followTimer = qt.QTimer()
         self.followTimer.setSingleShot(True)
         self.followTimer.timeout.connect(self.follow)
+        self.readoutTimer = qt.QTimer()
+        self.readoutTimer.setSingleShot(True)
+        self.readoutTimer.timeout.connect(self.showReadout)
 
     # --- life of the module -----------------------------------------------------------------------------
 
     def enter(self) -> None:
-        """Listen to the crosshair."""
+        """Listen to the crosshair; contours may have changed meanwhile."""
         self.listen()
+        self.follow()
 
     def exit(self) -> None:
         """Nothing listens while another module is shown; the user's layout comes back."""
@@ -63,8 +68,9 @@ class ViewStep(Step):
         self.letGo()
 
     def sceneCloses(self) -> None:
-        """All nodes go."""
+        """All nodes go; the user's layout stays."""
         self.deafen()
+        self.onLeave()
         self.comparison = None
         self.letGo()
 
@@ -82,11 +88,17 @@ class ViewStep(Step):
 
     def deafen(self) -> None:
         """Stop following the crosshair."""
+        self.readoutTimer.stop()
         if self.crosshair is not None:
             self.crosshair[0].RemoveObserver(self.crosshair[1])
             self.crosshair = None
 
-    def onCrosshair(self, caller, _event=None) -> None:
+    def onCrosshair(self, _caller, _event=None) -> None:
+        """The mouse moves many times between two readouts."""
+        if not self.readoutTimer.isActive():
+            self.readoutTimer.start(READOUT_AFTER_MS)
+
+    def showReadout(self) -> None:
         """Write what lies under the crosshair."""
         from TARECOMETLib.errors import TarecometError
         from TARECOMETLib.mrml.live_dose import readout
@@ -94,7 +106,7 @@ class ViewStep(Step):
 
         opened = self.session.open()
         point = [0.0, 0.0, 0.0]
-        if opened is None or not caller.GetCursorPositionRAS(point):
+        if opened is None or self.crosshair is None or not self.crosshair[0].GetCursorPositionRAS(point):
             return
         try:
             constant = constants_set(opened.stored().constants_set).gy_kg_per_gbq
@@ -136,8 +148,35 @@ class ViewStep(Step):
             currentData(self.ui.layoutCombo),
             self.method(),
             self.ui.opacitySlider.value / 100.0,
-            self.session.tumour_center_ras(),
         )
+        self.fitViews()
+        self.comparison.center(self.session.tumour_center_ras())
+
+    @staticmethod
+    def fitViews() -> None:
+        """The whole image in each view of the comparison; new slice views show 250 mm, less than a trunk."""
+        from TARECOMETLib.mrml.layouts import SLICE_TAGS
+
+        manager = slicer.app.layoutManager()
+        for tag in SLICE_TAGS if manager is not None else ():
+            view = manager.sliceWidget(tag)
+            if view is not None:
+                view.sliceLogic().FitSliceToBackground()
+
+    @property
+    def isComparing(self) -> bool:
+        """Whether a comparison layout is up."""
+        return self.comparison is not None and self.comparison.is_shown
+
+    def showOpacity(self, opacity: float) -> None:
+        """The dose's opacity in a comparison that is up."""
+        if self.isComparing:
+            self.comparison.set_opacity(opacity)
+
+    def showAgain(self) -> None:
+        """Another method or new doses: a comparison that is up follows."""
+        if self.isComparing:
+            self.panel.attempt(self.onCompare)
 
     def onLeave(self) -> None:
         """Back to the user's own layout."""
@@ -193,12 +232,12 @@ class ViewStep(Step):
     def show(self, case, state) -> None:
         """Enable what can be done."""
         ui, actions = self.ui, state[self.name].actions
-        from TARECOMETLib.mrml.compare_views import SOLID
+        from TARECOMETLib.mrml.layouts import SOLID
 
         wanted = "look" if currentData(ui.layoutCombo) == SOLID else "compare"
         self.panel.enable(ui.compareButton, actions[wanted], self.tips["compareButton"])
         self.panel.enable(ui.isodoseButton, actions["look"], self.tips["isodoseButton"])
-        ui.leaveButton.enabled = self.comparison is not None and self.comparison.is_shown
+        ui.leaveButton.enabled = self.isComparing
         for widget in (ui.windowSpin, ui.thresholdSpin, ui.unitCombo, ui.liveCheck):
             widget.enabled = actions["look"].enabled
         if not actions["look"].enabled and ui.liveCheck.checked:

@@ -159,7 +159,7 @@ def walk(widget, scene, test):
             test.assertEqual(ui.messageLabel.text, "")
             ui.liveCheck.click()
             test.assertEqual(ui.messageLabel.text, "")
-            live = panel.steps[-1].live
+            live = panel.viewStep.live
             test.assertGreater(live.metrics.GetTable().GetNumberOfRows(), 5)
             ui.liveCheck.click()
 
@@ -169,4 +169,5 @@ def walk(widget, scene, test):
             test.assertIn("done", ui.doseBadge.text)
             return opened
     finally:
+        panel.logic.__dict__.pop("dicomFiles", None)
         widget.exit()

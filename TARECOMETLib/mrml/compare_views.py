@@ -12,60 +12,17 @@ from ..imaging.volume import Volume
 from ..report.dose_colors import TABLE_SIZE, difference_color_table
 from .case_node import CaseNode
 from .hierarchy import patient_study_item, place_node
+from .layouts import DIFFERENCE, LAYOUT_NUMBERS, LAYOUTS, SLICE_TAGS, SLICE_VIEWS, SOLID, register_layouts
 from .nodes import find_owned_node, remove_node
+from .slice_layers import composite_nodes
 from .volumes import read_volume, write_volume
 
-SIDE_BY_SIDE, DIFFERENCE, SOLID = "side by side", "difference", "3D"
-# Numbers beyond those Slicer gives its own layouts.
-LAYOUT_NUMBERS = {SIDE_BY_SIDE: 7301, DIFFERENCE: 7302, SOLID: 7303}
-# Slice views by what they show; tag, label, border color.
-_SLICES = {
-    "pre": ("TarePredicted", "predicted", "#8FA8C8"),
-    "post": ("TareDelivered", "delivered", "#C8A060"),
-    "difference": ("TareDifference", "difference", "#A0A0A0"),
-}
 DIFFERENCE_NAME = "Delivered minus predicted dose"
 DIFFERENCE_COLORS_NAME, DIFFERENCE_COLORS_TAG = "Dose difference (TARECOMET)", "TARECOMETDifference"
 # The color range ends near this percentile of the absolute differences, rounded up to 10 Gy.
 _RANGE_PERCENTILE, _RANGE_STEP_GY = 99.5, 10.0
-
-
-def _slice(kind: str) -> str:
-    tag, label, color = _SLICES[kind]
-    return (
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
-        f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{label}</property>'
-        f'<property name="viewcolor" action="default">{color}</property></view></item>'
-    )
-
-
-_PLOT = (
-    '<item><view class="vtkMRMLPlotViewNode" singletontag="TareDvh">'
-    '<property name="viewlabel" action="default">DVH</property></view></item>'
-)
-_TABLE = (
-    '<item><view class="vtkMRMLTableViewNode" singletontag="TareMetrics">'
-    '<property name="viewlabel" action="default">doses</property></view></item>'
-)
-_VIEW_3D = (
-    '<item><view class="vtkMRMLViewNode" singletontag="TareSolid">'
-    '<property name="viewlabel" action="default">3D</property></view></item>'
-)
-
-
-def _row(*items: str) -> str:
-    return f'<item><layout type="horizontal">{"".join(items)}</layout></item>'
-
-
-LAYOUTS = {
-    SIDE_BY_SIDE: f'<layout type="horizontal">{_slice("pre")}{_slice("post")}</layout>',
-    DIFFERENCE: (
-        f'<layout type="vertical">{_row(_slice("pre"), _slice("post"), _slice("difference"))}'
-        f"{_row(_PLOT, _TABLE)}</layout>"
-    ),
-    SOLID: f'<layout type="vertical">{_row(_VIEW_3D, _slice("post"))}{_row(_PLOT, _TABLE)}</layout>',
-}
+# Slicer's "conventional" layout (vtkMRMLLayoutNode.SlicerLayoutConventionalView).
+_FALLBACK_ARRANGEMENT = 2
 
 
 @dataclass
@@ -89,7 +46,7 @@ class Comparison:
         """Whether a comparison layout is up."""
         return self.layout_node.GetViewArrangement() in LAYOUT_NUMBERS.values()
 
-    def show(self, opened: CaseNode, kind: str, method: str, opacity: float, center_ras: np.ndarray) -> None:
+    def show(self, opened: CaseNode, kind: str, method: str, opacity: float) -> None:
         """Switch to a layout and put images, doses and chart into its views.
 
         Parameters
@@ -101,8 +58,6 @@ class Comparison:
             local or kernel.
         opacity : float
             Of the dose over the image, 0..1.
-        center_ras : ndarray of shape (3,)
-            Point all slices pass through.
 
         Raises
         ------
@@ -115,8 +70,11 @@ class Comparison:
             raise InputError("comparison", f"there is no {missing} dose", "Compute it: both phases need their image")
         if kind == DIFFERENCE:
             doses["difference"] = write_difference(opened, method)
-        if not self.is_shown:
-            self.previous_arrangement = self.layout_node.GetViewArrangement()
+        if self.previous_arrangement is None:
+            # A scene saved while doses were compared comes back in our layout: there is no user's own to go back to.
+            self.previous_arrangement = (
+                _FALLBACK_ARRANGEMENT if self.is_shown else self.layout_node.GetViewArrangement()
+            )
             self.previous_layers = {
                 node.GetID(): (
                     node.GetBackgroundVolumeID(),
@@ -124,35 +82,52 @@ class Comparison:
                     node.GetForegroundOpacity(),
                     bool(node.GetLinkedControl()),
                 )
-                for node in _nodes(self.scene, "vtkMRMLSliceCompositeNode")
+                for node in composite_nodes(self.scene)
+                if node.GetLayoutName() not in SLICE_TAGS
             }
-        for name, number in LAYOUT_NUMBERS.items():
-            if not self.layout_node.IsLayoutDescription(number):
-                self.layout_node.AddLayoutDescription(number, LAYOUTS[name])
+        register_layouts(self.layout_node)
         self.layout_node.SetViewArrangement(LAYOUT_NUMBERS[kind])
         base = opened.image_node("diagnostic")
         for phase, node in doses.items():
-            if node is None or _SLICES[phase][0] not in LAYOUTS[kind]:
+            if node is None or SLICE_VIEWS[phase][0] not in LAYOUTS[kind]:
                 continue
-            composite = self._composite(_SLICES[phase][0])
+            composite = self._composite(SLICE_VIEWS[phase][0])
             composite.SetBackgroundVolumeID(base.GetID() if base is not None else None)
             composite.SetForegroundVolumeID(node.GetID())
             composite.SetForegroundOpacity(opacity)
             composite.SetLinkedControl(True)
-            slice_node = self.scene.GetSingletonNode(_SLICES[phase][0], "vtkMRMLSliceNode")
+        self._fill("vtkMRMLPlotViewNode", "TareDvh", "SetPlotChartNodeID", "vtkMRMLPlotChartNode", opened)
+        self._fill("vtkMRMLTableViewNode", "TareMetrics", "SetTableNodeID", "vtkMRMLTableNode", opened)
+
+    def center(self, center_ras: np.ndarray) -> None:
+        """Axial slices through a point, in the comparison's views.
+
+        Parameters
+        ----------
+        center_ras : ndarray of shape (3,)
+        """
+        for tag in SLICE_TAGS:
+            slice_node = self.scene.GetSingletonNode(tag, "vtkMRMLSliceNode")
             if slice_node is not None:
                 slice_node.SetOrientation("Axial")
                 slice_node.JumpSliceByCentering(*(float(x) for x in center_ras))
-        self._fill("vtkMRMLPlotViewNode", "TareDvh", "SetPlotChartNodeID", "vtkMRMLPlotChartNode", opened)
-        self._fill("vtkMRMLTableViewNode", "TareMetrics", "SetTableNodeID", "vtkMRMLTableNode", opened)
+
+    def set_opacity(self, opacity: float) -> None:
+        """Opacity (0..1) of the dose over the image in the comparison's views."""
+        for node in composite_nodes(self.scene):
+            if node.GetLayoutName() in SLICE_TAGS:
+                node.SetForegroundOpacity(opacity)
 
     def leave(self) -> None:
         """Back to the user's own layout and layers; the difference map goes."""
         for node in _nodes(self.scene, "vtkMRMLScalarVolumeNode"):
             if node.GetAttribute("TARECOMET.Key") == DIFFERENCE_NAME:
                 remove_node(self.scene, node)
-        if not self.is_shown or self.previous_arrangement is None:
+        if not self.is_shown:
             return
+        # The layout first: the Segment Editor may put its source volume into the views of a new layout.
+        arrangement = self.previous_arrangement
+        self.layout_node.SetViewArrangement(_FALLBACK_ARRANGEMENT if arrangement is None else arrangement)
         for node_id, (background, foreground, opacity, linked) in self.previous_layers.items():
             node = self.scene.GetNodeByID(node_id)
             if node is not None:
@@ -160,12 +135,11 @@ class Comparison:
                 node.SetForegroundVolumeID(foreground)
                 node.SetForegroundOpacity(opacity)
                 node.SetLinkedControl(linked)
-        self.layout_node.SetViewArrangement(self.previous_arrangement)
         self.previous_arrangement, self.previous_layers = None, {}
 
     def _composite(self, layout_name: str) -> Any:
         """Layers of a slice view; the application finds the node by its layout name and takes it over."""
-        for node in _nodes(self.scene, "vtkMRMLSliceCompositeNode"):
+        for node in composite_nodes(self.scene):
             if node.GetLayoutName() == layout_name:
                 return node
         node = self.scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")

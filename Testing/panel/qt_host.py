@@ -13,7 +13,7 @@ import os
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names that Qt itself calls as methods on a Python subclass: a property in their place would break layouts.
@@ -82,6 +82,7 @@ def _stand_ins(qt: Any) -> dict[str, Any]:
 
     class qMRMLNodeComboBox(qt.QWidget):
         currentNodeChanged = QtCore.Signal(object)
+        nodeActivated = QtCore.Signal(object)
 
         def __init__(self, parent: Any = None) -> None:
             super().__init__(parent)
@@ -131,7 +132,7 @@ def _stand_ins(qt: Any) -> dict[str, Any]:
             self._scene = self._parameters = self._source = None
             self._effect: Any = None
             self._history = slicer.vtkSegmentationHistory()
-            self.has_shortcuts = self.observes_views = False
+            self.has_shortcuts = self.observes_views = self.shows_source = False
             self.log: list[str] = []
 
         def setMRMLScene(self, scene: Any) -> None:
@@ -176,14 +177,17 @@ def _stand_ins(qt: Any) -> dict[str, Any]:
         def uninstallKeyboardShortcuts(self) -> None:
             self.has_shortcuts = False
 
-        def setupViewObservations(self) -> None:
-            self.observes_views = True
-
         def removeViewObservations(self) -> None:
             self.observes_views = False
 
         def updateWidgetFromMRML(self) -> None:
             pass
+
+        def updateEffectList(self) -> None:
+            self.log.append("effects")
+
+        def setAutoShowSourceVolumeNode(self, shown: bool) -> None:
+            self.shows_source = shown
 
         def setSegmentationNodeSelectorVisible(self, visible: bool) -> None:
             pass
@@ -191,6 +195,30 @@ def _stand_ins(qt: Any) -> dict[str, Any]:
         def setSwitchToSegmentationsButtonVisible(self, visible: bool) -> None:
             pass
 
+    class qSlicerSegmentEditorEffectFactory:
+        """One for the application; a registered effect calls those who are connected."""
+
+        listeners: ClassVar[list[Any]] = []
+
+        @classmethod
+        def instance(cls) -> Any:
+            return cls
+
+        @classmethod
+        def connect(cls, signal: str, listener: Any) -> bool:
+            assert signal == "effectRegistered(QString)"
+            cls.listeners.append(listener)
+            return True
+
+        @classmethod
+        def disconnect(cls, signal: str, listener: Any) -> bool:
+            assert signal == "effectRegistered(QString)"
+            cls.listeners.remove(listener)
+            return True
+
+    import slicer
+
+    slicer.qSlicerSegmentEditorEffectFactory = qSlicerSegmentEditorEffectFactory
     made = (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, qMRMLSegmentEditorWidget)
     return {c.__name__: c for c in made}
 

@@ -74,7 +74,7 @@ class TestForm(PanelTestCase):
 
         editor = self.panel.steps[1].editor
         self.widget.enter()
-        self.assertTrue(editor.has_shortcuts and editor.observes_views)
+        self.assertTrue(editor.has_shortcuts)
         self.widget.exit()
         self.assertFalse(editor.has_shortcuts or editor.observes_views)
         self.assertEqual(
@@ -184,8 +184,64 @@ class TestWalk(PanelTestCase):
             self.panel._runStep()
         self.scene.Clear(False)
         self.assertEqual(self.panel.busy, "")
-        self.assertIn("to do", self.ui.imagesBadge.text)
         self.host.settle()
+        self.assertIn("to do", self.ui.imagesBadge.text)
+
+    def test_after_closing_a_scene_the_brush_still_spares_the_liver_and_the_crosshair_is_heard(self):
+        import slicer
+
+        self.ready()
+        self.scene.Clear(False)
+        self.host.settle()
+        node = self.panel.steps[1].editor.mrmlSegmentEditorNode()
+        self.assertTrue(self.scene.IsNodePresent(node))
+        self.assertEqual(node.GetOverwriteMode(), slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+        if self.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode") is not None:
+            self.assertIsNotNone(self.panel.viewStep.crosshair)
+
+    def test_selectors_that_jump_by_themselves_change_no_role(self):
+        """As Slicer's do when a node is deleted (to the neighbor) and when a scene comes in (to none)."""
+        opened = self.ready()
+        roles = {role: opened.image_node(role) for role in ("diagnostic", "maa_spect", "y90_pet")}
+        contours = opened.contours_node()
+        self.ui.maaSpectSelector.currentNodeChanged.emit(roles["y90_pet"])
+        self.ui.y90PetSelector.currentNodeChanged.emit(None)
+        self.ui.segmentationSelector.currentNodeChanged.emit(None)
+        self.assertEqual({role: opened.image_node(role) for role in roles}, roles)
+        self.assertIs(opened.contours_node(), contours)
+        self.ui.y90PetSelector.nodeActivated.emit(None)
+        self.assertIsNone(opened.image_node("y90_pet"))
+
+    def test_a_fault_is_said_once_and_the_panel_goes_on(self):
+        def faulty():
+            raise KeyError("not ours")
+
+        with self.assertRaises(KeyError):
+            self.panel.attempt(faulty)
+        self.assertEqual(len(self.host.errors), 1)
+        self.assertIn("nothing that was there before is lost", self.host.errors[0])
+        self.host.errors.clear()
+        self.assertTrue(self.panel.attempt(lambda: None))
+
+    def test_behind_another_module_the_panel_rests(self):
+        opened = self.ready()
+        self.widget.exit()
+        opened.contours_node().GetSegmentation().GetNthSegment(0).SetName("renamed")
+        self.assertFalse(self.panel.refreshTimer.isActive())
+        self.widget.enter()
+        self.assertIn("renamed", [row.name for row in self.panel.steps[1].rows])
+
+    def test_fifty_scenes_come_and_go_without_a_trace(self):
+        counts = set()
+        for _ in range(50):
+            self.widget.enter()
+            self.panel.session.new("COMES-AND-GOES")
+            self.panel.session.new_contours()
+            self.panel.refresh()
+            self.scene.Clear(False)
+            self.host.settle()
+            counts.add((self.scene.GetNumberOfNodes(), len(self.panel.steps[1].tags)))
+        self.assertEqual(len(counts), 1)
 
     def test_an_image_removed_during_compute_keeps_the_earlier_results(self):
         from TARECOMETPanel.walk import wait
@@ -240,7 +296,7 @@ class TestWalk(PanelTestCase):
         self.ui.computeButton.click()
         wait(self.panel)
         self.ui.liveCheck.click()
-        view = self.panel.steps[-1]
+        view = self.panel.viewStep
         row = next(row for row in self.panel.steps[1].rows if row.role == "tumour")
         before = view.live.engine.volume_ml(row.name)
         node = opened.contours_node()

@@ -53,9 +53,9 @@ class TestCompareViews(SceneTestCase):
 
     def layers(self, tag):
         """Background and foreground of a view."""
-        from TARECOMETLib.mrml.compare_views import _nodes
+        from TARECOMETLib.mrml.slice_layers import composite_nodes
 
-        node = next(n for n in _nodes(self.scene, "vtkMRMLSliceCompositeNode") if n.GetLayoutName() == tag)
+        node = next(n for n in composite_nodes(self.scene) if n.GetLayoutName() == tag)
         names = [
             self.scene.GetNodeByID(key).GetName()
             for key in (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID())
@@ -65,7 +65,8 @@ class TestCompareViews(SceneTestCase):
     def test_each_view_shows_its_dose_over_the_ct_with_linked_slices_through_one_point(self):
         from TARECOMETLib.mrml.compare_views import DIFFERENCE, DIFFERENCE_NAME
 
-        self.comparison.show(self.opened, DIFFERENCE, "local", 0.6, self.center)
+        self.comparison.show(self.opened, DIFFERENCE, "local", 0.6)
+        self.comparison.center(self.center)
         self.assertEqual(self.layers("TarePredicted"), ("CT", "pre", True))
         self.assertEqual(self.layers("TareDelivered"), ("CT", "post", True))
         self.assertEqual(self.layers("TareDifference"), ("CT", DIFFERENCE_NAME, True))
@@ -92,14 +93,14 @@ class TestCompareViews(SceneTestCase):
     def test_leaving_brings_the_users_layout_and_layers_back_and_takes_the_difference_away(self):
         import slicer
 
-        from TARECOMETLib.mrml.compare_views import DIFFERENCE, SIDE_BY_SIDE
+        from TARECOMETLib.mrml.layouts import DIFFERENCE, SIDE_BY_SIDE
 
         red = self.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
         red.SetLayoutName("Red")
         red.SetForegroundOpacity(0.3)
         red.SetForegroundVolumeID(self.opened.dose_node("pre", "local").GetID())
-        self.comparison.show(self.opened, SIDE_BY_SIDE, "local", 0.6, self.center)
-        self.comparison.show(self.opened, DIFFERENCE, "local", 0.6, self.center)
+        self.comparison.show(self.opened, SIDE_BY_SIDE, "local", 0.6)
+        self.comparison.show(self.opened, DIFFERENCE, "local", 0.6)
         red.SetForegroundOpacity(0.9)
         self.comparison.leave()
         self.assertEqual(self.layout.GetViewArrangement(), slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
@@ -107,13 +108,39 @@ class TestCompareViews(SceneTestCase):
         self.assertNotIn("Delivered minus predicted dose", [name for _, name in self.node_names()])
         self.comparison.leave()  # a second time changes nothing
 
+    def test_the_users_layers_and_those_of_the_comparison_stay_apart(self):
+        from TARECOMETLib.mrml.layouts import SIDE_BY_SIDE
+        from TARECOMETLib.mrml.slice_layers import show_layers
+
+        red = self.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+        red.SetLayoutName("Red")
+        self.comparison.show(self.opened, SIDE_BY_SIDE, "local", 0.6)
+        delivered = self.opened.dose_node("post", "local")
+        show_layers(self.scene, None, delivered, 0.4)
+        self.assertEqual((red.GetForegroundVolumeID(), red.GetForegroundOpacity()), (delivered.GetID(), 0.4))
+        self.assertEqual(self.layers("TarePredicted"), ("CT", "pre", True))
+        self.comparison.set_opacity(0.2)
+        self.assertEqual(red.GetForegroundOpacity(), 0.4)
+
+    def test_a_scene_saved_in_a_comparison_can_be_left_in_a_new_session(self):
+        import slicer
+
+        from TARECOMETLib.mrml.compare_views import Comparison
+        from TARECOMETLib.mrml.layouts import DIFFERENCE, SIDE_BY_SIDE
+
+        self.comparison.show(self.opened, DIFFERENCE, "local", 0.6)
+        again = Comparison(self.scene, self.layout)
+        again.show(self.opened, SIDE_BY_SIDE, "local", 0.6)
+        again.leave()
+        self.assertEqual(self.layout.GetViewArrangement(), slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
+
     def test_a_missing_phase_is_said_and_the_layout_stays(self):
-        from TARECOMETLib.mrml.compare_views import SIDE_BY_SIDE
+        from TARECOMETLib.mrml.layouts import SIDE_BY_SIDE
 
         before = self.layout.GetViewArrangement()
         self.opened.node.SetNodeReferenceID("Dose.pre.local", None)
         with self.assertRaisesRegex(InputError, "no predicted dose"):
-            self.comparison.show(self.opened, SIDE_BY_SIDE, "local", 0.6, self.center)
+            self.comparison.show(self.opened, SIDE_BY_SIDE, "local", 0.6)
         self.assertEqual(self.layout.GetViewArrangement(), before)
 
     def test_difference_colors_are_neutral_in_the_middle_and_alike_in_lightness_to_both_sides(self):

@@ -50,7 +50,7 @@ def import_(
     from ..files import write_whole
     from ..study.database import open_study
     from ..study.dates import ORDERS
-    from ..study.importing import ImportProblems, read_file, write_plans
+    from ..study.importing import ImportProblems, read_file, read_parts, write_plans
     from ..study.mapping import read_mapping
 
     if date_order not in ("", *ORDERS):
@@ -59,17 +59,20 @@ def import_(
         raise InputError("--mapping", f"expected one file, got {len(files)}", "Import the files one by one")
     with open_study(study, who) as database:
         chosen = read_mapping(mapping) if mapping is not None else None
-        plans = [read_file(file, chosen, date_order) for file in files]
+        if chosen is not None:
+            plans = [read_file(files[0], chosen, date_order)]
+        else:
+            plans = [plan for file in files for plan in read_parts(file, date_order)]
         for plan in plans:
             if mapping is None:
-                write_whole(_mapping_path(study, plan.table.path), plan.mapping.as_json())
+                write_whole(_mapping_path(study, plan), plan.mapping.as_json())
         problems = [problem for plan in plans for problem in plan.problems]
         document: dict[str, Any] = {
             "files": [
                 {
                     "file": str(plan.table.path),
                     "sha256": plan.table.sha256,
-                    "mapping_file": str(mapping or _mapping_path(study, plan.table.path)),
+                    "mapping_file": str(mapping or _mapping_path(study, plan)),
                     "date_order": plan.mapping.date_order,
                     "mapping": {
                         **{column: role for role, column in plan.mapping.roles.items()},
@@ -126,8 +129,10 @@ def import_(
         )
 
 
-def _mapping_path(study: Path, file: Path) -> Path:
-    return study.with_name(f"{study.stem}.{file.name}.mapping.json")
+def _mapping_path(study: Path, plan: Any) -> Path:
+    """Beside the study; the tumours' part of a REDCap export has its own."""
+    part = ".lesions" if plan.is_part_of_tumours else ""
+    return study.with_name(f"{study.stem}.{plan.table.path.name}{part}.mapping.json")
 
 
 @app.command()

@@ -42,6 +42,11 @@ class Plan:
     rows: tuple[tuple[int, str, Row], ...]
     problems: tuple[Problem, ...] = field(default=())
 
+    @property
+    def is_part_of_tumours(self) -> bool:
+        """Whether these are the tumours of a file that holds patients too."""
+        return self.mapping.roles.get(LESION) == "lesion_id" and "lesion_id" not in _header(self.table.path)
+
 
 def read_file(path: Path, mapping: Mapping | None = None, date_order: str = "") -> Plan:
     """Read and validate one file; nothing is written.
@@ -59,7 +64,51 @@ def read_file(path: Path, mapping: Mapping | None = None, date_order: str = "") 
     InputError
         Where the file as a whole cannot be used; wrong cells are in ``problems``.
     """
-    table = read_table(path)
+    return _plan_of(read_table(path), mapping, date_order)
+
+
+def read_parts(path: Path, date_order: str = "") -> list[Plan]:
+    """As ``read_file``; an export with REDCap's repeating instruments becomes patients' and tumours' rows."""
+    return [_plan_of(table, None, date_order) for table in _parts(read_table(path))]
+
+
+def _parts(table: TextTable) -> list[TextTable]:
+    """Rows of a repeating instrument of tumours get their instance as the tumour's name."""
+    names = {column.casefold(): column for column in table.columns}
+    instrument, instance = names.get("redcap_repeat_instrument"), names.get("redcap_repeat_instance")
+    if instrument is None or instance is None:
+        return [table]
+    of_tumours = [
+        (n, row) for n, row in table.rows if re.search(r"lesion|tumou?r|target|metast", row[instrument].lower())
+    ]
+    lines = {n for n, _ in of_tumours}
+    found = []
+    for rows, is_tumours in (([(n, row) for n, row in table.rows if n not in lines], False), (of_tumours, True)):
+        if not rows:
+            continue
+        filled = [
+            c
+            for c in table.columns
+            if c != instrument and (c != instance or is_tumours) and any(row[c] for _, row in rows)
+        ]
+        has_name = any(re.fullmatch(r"(lesion|tumou?r)_?(id|name|no|number)", c.lower()) for c in filled)
+        columns = ["lesion_id" if c == instance and not has_name else c for c in filled]
+        kept = [
+            (
+                n,
+                {
+                    new: f"L{row[old]}" if new == "lesion_id" and old == instance else row[old]
+                    for old, new in zip(filled, columns, strict=True)
+                },
+            )
+            for n, row in rows
+        ]
+        found.append(TextTable(table.path, tuple(columns), tuple(kept), table.delimiter, table.sha256))
+    return found
+
+
+def _plan_of(table: TextTable, mapping: Mapping | None, date_order: str) -> Plan:
+    path = table.path
     identifying = identifying_columns(list(table.columns))
     if identifying:
         raise InputError(
@@ -127,17 +176,7 @@ def _read_row(
         if text in mapping.missing:
             continue
         fixed = dict(target.fixed)
-        if "visit" in TABLES[target.table].keys and "visit" not in fixed:
-            if not visit:
-                problems.append(
-                    Problem(
-                        file,
-                        line,
-                        column,
-                        "it is not known at which visit this was. Name the visit in the column or in a column visit.",
-                    )
-                )
-                continue
+        if "visit" in TABLES[target.table].keys and "visit" not in fixed and visit:
             fixed["visit"] = visit
         try:
             value = _value(text, target, mapping)
@@ -147,6 +186,13 @@ def _read_row(
         groups.setdefault((target.table, tuple(sorted(fixed.items()))), {})[target.field] = value
     made = _rows_of_groups(groups, patient, lesion, key_cell(SESSION))
     for name, row in made:
+        if "visit" in TABLES[name].keys and not row.get("visit"):
+            # An event with its own date needs no planned visit.
+            row["visit"] = row.get("date")
+        if "visit" in TABLES[name].keys and not row.get("visit"):
+            message = "it is not known at which visit this was. Name the visit in the column or in a column visit."
+            problems.append(Problem(file, line, name, message))
+            continue
         lacking = [key for key in TABLES[name].keys if row.get(key) in (None, "")]
         if lacking:
             problems.append(Problem(file, line, lacking[0], f"{name}: the {lacking[0]} is missing. Fill it in."))
@@ -206,6 +252,10 @@ def _number(text: str, decimal: str, where: str) -> float:
         hint = "Write the number alone, without unit, sign of comparison or thousands separator"
         raise InputError(where, f'expected a number, got "{text[:40]}"', hint, "number")
     return float(plain)
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    return read_table(path).columns
 
 
 def _contradictions(table: TextTable, rows: list[tuple[int, str, Row]]) -> list[Problem]:

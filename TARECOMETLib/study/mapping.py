@@ -299,6 +299,17 @@ _EVENT_NAMES = {
     r"(surgery|resection|transplant)_date": "surgery",
     r"(biliary_)?obstruction_date": "biliary obstruction",
 }
+# Tables of one event a row: adverse events and laboratory values.
+_LONG_NAMES = {
+    r"(ae|ctcae|toxicity|adverse_event)(_term)|adverse_event": ("toxicities", "term"),
+    r"(ae|ctcae|toxicity|adverse_event)_grade": ("toxicities", "grade"),
+    r"(ae|ctcae|toxicity|adverse_event)(_onset|_start)?_date": ("toxicities", "date"),
+    r"(ae|ctcae|toxicity|adverse_event)_(cause|attribution|caused_by)": ("toxicities", "caused_by"),
+    r"analyte|lab_(test|analyte|name)": ("laboratory", "analyte"),
+    r"lab_(value|result)": ("laboratory", "value"),
+    r"lab_unit": ("laboratory", "unit"),
+    r"lab_date": ("laboratory", "date"),
+}
 _SEX = {"m": "M", "male": "M", "f": "F", "female": "F", "w": "F", "x": "X"}
 
 
@@ -334,6 +345,9 @@ def _target(name: str, is_lesion_file: bool) -> Target | None:
         return Target("progressions", "date" if match[1] in (None, "date") else "kind")
     if match := re.fullmatch(r"reild(_grade|_date)?", base):
         return Target("reild", "date" if match[1] == "_date" else "grade")
+    for pattern, (table, name_of_field) in _LONG_NAMES.items():
+        if re.fullmatch(pattern, base):
+            return Target(table, name_of_field)
     if match := re.fullmatch(r"(?:toxicity|ctcae|ae)_(\w+?)(?:_grade)?|(\w+?)_(?:ctcae|toxicity)(?:_grade)?", rest):
         return Target("toxicities", "grade", {"term": (match[1] or match[2]).replace("_", " "), **at})
     if rest in _ANALYTES:

@@ -63,6 +63,34 @@ class TestImport(StudyTestCase):
         )
         self.assertEqual([r["visit"] for r in study.rows("patient_visits")], ["month3"])
 
+    def test_repeating_instruments_of_redcap_become_tumours(self):
+        study = self.new_study()
+        text = (
+            "record_id,redcap_event_name,redcap_repeat_instrument,redcap_repeat_instance,sex,treatment_date,volume_ml,"
+            "dose_post_gy,diameter_mm\n"
+            "TC001,baseline_arm_1,,,F,2024-01-05,,,\n"
+            "TC001,baseline_arm_1,lesions,1,,,12,100,40\nTC001,baseline_arm_1,lesions,2,,,8,90,30\n"
+            "TC001,month_3_arm_1,lesions,1,,,,,20\n"
+        )
+        code, _, err = run("study", "import", study.path, self.write("redcap.csv", text))
+        self.assertEqual(code, 0, err)
+        self.assertEqual([(r["name"], r["volume_ml"]) for r in study.rows("compartments")], [("L1", 12.0), ("L2", 8.0)])
+        visits = [(r["name"], r["visit"], r["diameter_mm"]) for r in study.rows("lesion_visits")]
+        self.assertEqual(visits, [("L1", "baseline", 40.0), ("L1", "month3", 20.0), ("L2", "baseline", 30.0)])
+        self.assertEqual(study.row("patients", "TC001")["sex"], "F")
+
+    def test_tables_of_one_event_a_row(self):
+        study = self.load(
+            GOOD,
+            "record_id,visit,ae_term,ae_grade,ae_date\nTC001,baseline,bilirubin,0,\nTC001,,bilirubin,3,2024-03-01\n",
+            "record_id,lab_test,lab_value,lab_unit,lab_date\nTC001,albumin,35,g/L,2024-02-01\n",
+        )
+        found = [(r["visit"], r["term"], r["grade"]) for r in study.rows("toxicities")]
+        self.assertEqual(found, [("2024-03-01", "bilirubin", 3), ("baseline", "bilirubin", 0)])
+        self.assertEqual(study.rows("laboratory")[0]["value"], 35.0)
+        with self.assertRaises(ImportProblems):
+            self.load(GOOD, "record_id,ae_term,ae_grade\nTC001,bilirubin,3\n")
+
     def test_decimal_commas_and_tabs_are_read(self):
         study = self.load(GOOD.replace(",", "\t"), LESIONS.replace(",", ";") + "TC001;L1;12,5;130,25;40\n")
         self.assertEqual(study.row("compartments", "TC001", "L1")["volume_ml"], 12.5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
+from ..imaging.dicom_contours import is_dicom_file, read_dicom_contours
 from ..imaging.dicom_series import DicomScan, read_series, scan_dicom
 from ..imaging.image_files import is_image_file, read_contours, read_image
 from ..imaging.inspect import require_finite_image
@@ -91,7 +92,12 @@ def load_inputs(case: Case, files: CaseFiles, base: Path) -> Steps[Inputs]:
         yield done / total, f"reading contour {contour.name}"
         text = _path_of(files.contours, contour.name, f'files.contours."{contour.name}"')
         if text not in cache:
-            cache[text] = read_contours(base / text)
+            image = inputs.images.get(contour.drawn_on)
+            cache[text] = (
+                read_dicom_contours(base / text, image.geometry if image is not None else None)
+                if not is_image_file(Path(text)) and is_dicom_file(base / text)
+                else read_contours(base / text)
+            )
         named = dict(cache[text])
         if contour.name in named:
             volume = named[contour.name]

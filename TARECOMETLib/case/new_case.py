@@ -15,6 +15,7 @@ from ..dosimetry.delivery import VialAssay, WasteMeasurement, residual_share, vi
 from ..dosimetry.lung_shunt import PlanarShunt, planar_lung_shunt
 from ..dosimetry.recovery import read_recovery_table
 from ..errors import InputError
+from ..imaging.dicom_contours import contours_frame_of_reference, read_dicom_contours
 from ..imaging.dicom_series import DicomScan, DicomSeries, read_series, scan_dicom
 from ..imaging.emission import COUNTS, EmissionFacts, hours_between, local_time
 from ..imaging.emission_header import emission_facts
@@ -94,11 +95,19 @@ def new_case(folder: Path, base: Path) -> Steps[NewCase]:
         )
     images, paths, remarks = yield from _collect_images(scan, plain_images, base)
     contours, contour_paths = yield from _collect_contours(contour_files, treatment, base)
+    for kind in ("RTSTRUCT", "SEG"):
+        for path in scan.other_objects.get(kind, []):
+            yield 0.95, f"reading contours of {path.name}"
+            try:
+                _add_dicom_contours(path, scan, images, contours, contour_paths, base)
+            except InputError as error:
+                if not contour_files:
+                    raise
+                # Label maps are there: what the object of another image or system holds is said, not needed.
+                remarks.append(f"{path.name} is DICOM {kind} and was left out: {error}")
+    _sort_contours(contours)
     if not contours:
         remarks.append("no contour was found: draw at least the liver, its territories and tumours")
-    for kind, found in scan.other_objects.items():
-        if kind in ("SEG", "RTSTRUCT"):
-            remarks.append(f"{found[0].name} is DICOM {kind}, which is not read: export it from Slicer as .seg.nrrd")
     where = str(treatment_path) if treatment_path else "case"
     case = _assemble(folder, images, contours, treatment, where, remarks)
     files = CaseFiles(images=paths, contours=contour_paths)
@@ -232,9 +241,49 @@ def _collect_contours(
                 )
             )
             paths[name] = _relative(path, base)
+    return entries, paths
+
+
+def _sort_contours(entries: list[ContourEntry]) -> None:
+    """Liver first, then territories, then the others as they came."""
     order = {LIVER: 0, TERRITORY: 1}
     entries.sort(key=lambda entry: order.get(entry.role, 2))
-    return entries, paths
+
+
+def _add_dicom_contours(
+    path: Path,
+    scan: DicomScan,
+    images: dict[str, ImageEntry],
+    entries: list[ContourEntry],
+    paths: dict[str, str],
+    base: Path,
+) -> None:
+    """The structures of an RTSTRUCT or SEG, drawn on the image whose frame of reference they name."""
+    frame = contours_frame_of_reference(path)
+    order = (DIAGNOSTIC, *(role for role in images if role != DIAGNOSTIC))
+    drawn_on = next((r for r in order if frame and r in images and images[r].frame_of_reference_uid == frame), None)
+    if drawn_on is None:
+        raise InputError(
+            str(path),
+            "its contours lie in a frame of reference that none of the images has",
+            "Add the image they were drawn on, or draw them on this one",
+            "other-frame",
+        )
+    series = next((s for s in scan.series if s.uid == images[drawn_on].series_instance_uid), None)
+    grid = read_series(series).geometry if series is not None else None
+    for name, volume in read_dicom_contours(path, grid):
+        if name in paths:
+            raise InputError(f'contour "{name}"', f"two files hold it, {path.name} is the second", "Rename one")
+        entries.append(
+            ContourEntry(
+                name=name,
+                role=contour_role(name),
+                source=images[drawn_on].modality if images[drawn_on].modality in ("CT", "MR") else "uptake",
+                drawn_on=drawn_on,
+                content_sha256=volume.content_hash(),
+            )
+        )
+        paths[name] = _relative(path, base)
 
 
 def _number(data: dict[str, Any], name: str, where: str) -> float | None:

@@ -148,13 +148,33 @@ def _dose() -> Iterator[Check]:
 
 
 def _radiobiology() -> Iterator[Check]:
-    from ..dosimetry.radiobiology import Radiobiology, bed_gy
+    import numpy as np
+
+    from ..dosimetry.dvh import make_dvh
+    from ..dosimetry.effect import effect_probability
+    from ..dosimetry.effect_sets import published_model
+    from ..dosimetry.radiobiology import Radiobiology, bed_gy, dose_of_bed_gy, eqd2_gy
+    from ..dosimetry.uncertainty_inputs import InputUncertainties
+    from ..dosimetry.uncertainty_quick import sphere_volume_uncertainty
 
     for ratio, dose, expected in ((10.0, 100.0, 122.87), (10.0, 189.0, 270.68), (2.5, 75.0, 126.45)):
         value = float(bed_gy(dose, Radiobiology(ratio, 1.5), 64.1))
         yield Check(
             f"BED of {dose:g} Gy, α/β {ratio:g} Gy, repair 1.5 h", value, expected, 0.01, False, "hand: Dale 1985"
         )
+    yield Check("EQD2 of a BED of 100 Gy, α/β 3 Gy", float(eqd2_gy(100.0, 3.0)), 60.0, 1e-9, False, "hand: 30 × 2 Gy")
+    for name, half in (("Dewaraja 2020, dose", 292.0), ("Dewaraja 2020, BED", 441.0)):
+        model = published_model(name).model(slope_per_gy=0.01)
+        dose_gy = half if model.quantity == "dose" else dose_of_bed_gy(half, Radiobiology(10.0, 1.5), 64.2)
+        uniform = make_dvh(np.full(3, dose_gy), np.ones(3), 1.05)
+        value = effect_probability(model, uniform, Radiobiology(10.0, 1.5), 64.2)
+        source = "J Nucl Med 2020;61:104"
+        yield Check(f"TCP at {half:g} Gy, {name}", value, 0.5, 1e-9, False, source)
+    # A fixed activity in a sphere of 20 mm, its edge uncertain by 1 mm as a whole: u(m) / m = 3 u(r) / r.
+    volume_ml = 4.0 / 3.0 * np.pi * 8.0
+    by_contour = sphere_volume_uncertainty(volume_ml, InputUncertainties(contour_correlation_mm=60.0))["Contour"]
+    expected = 0.15 * np.sqrt((1.0 - np.exp(-2.0 / 9.0)) * 4.5)
+    yield Check("volume of a 20 mm sphere, edge ± 1 mm", by_contour, float(expected), 1e-9, False, "hand: 3 u(r) / r")
 
 
 def _planning() -> Iterator[Check]:

@@ -230,15 +230,15 @@ class SamplingTestCase(AgreementTestCase):
             scene = a_scene(shares, edges)
             blur = {"t1": sphere_recovery_of(14.1, PET_FWHM_MM, 0.1, 30.0)}
             quick = propagate(scene, common, noise, 2.0, blur)
-            drawn = finish(sample(scene, common, noise, 2.0, np.random.default_rng(11), 400, blur, bands=False))
+            drawn = finish(sample(scene, common, noise, 2.0, np.random.default_rng(11), 240, blur, bands=False))
             for name, one in quick.items():
                 deviation = 100.0 * (one.uncertainty_gy / drawn[name].uncertainty_gy - 1.0)
-                # The bar of 15 % holds the draws' own standard error of 3.5 %.
+                # The bar of 15 % holds the draws' own standard error of 4.6 %.
                 kind = "relative" if shares else "absolute"
-                self.assert_agrees(f"uncertainty, {kind}, {name}", "400 samples", deviation, 15.0, "%")
+                self.assert_agrees(f"uncertainty, {kind}, {name}", "240 samples", deviation, 15.0, "%")
                 # Its mean moves as the mean loss by misregistration says, to three standard errors and 2 %.
                 shift = float(drawn[name].mean_gy.mean()) - one.mean_gy - one.registration_bias_gy
-                self.assertLess(abs(shift), 3.0 * one.uncertainty_gy / math.sqrt(400.0) + 0.02 * one.mean_gy)
+                self.assertLess(abs(shift), 3.0 * one.uncertainty_gy / math.sqrt(240.0) + 0.02 * one.mean_gy)
 
     def test_the_same_seed_gives_the_same_draws_and_work_can_be_left(self):
         scene = a_scene(edges=(EdgeUncertainty("Contour", 1.0, 20.0),))

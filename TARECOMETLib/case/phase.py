@@ -30,7 +30,7 @@ from ..physics.voxel_kernel import voxel_kernel
 from ..units import BQ_PER_MBQ
 from .document import Case
 from .recovery import Recovered, collect_recovered, recover
-from .steps import Steps
+from .steps import Steps, part
 from .uncertainty import PhaseUncertainty, phase_uncertainty
 from .uncertainty_check import Sampling
 
@@ -186,8 +186,8 @@ def compute_phase(
     _collect(phase, constants, ground, parcel_mbq)
     yield 0.8, "multicompartment doses and balance"
     _native_figures(case, phase, constants, ground, density)
-    yield 0.9, "uncertainty"
-    phase.uncertainty = phase_uncertainty(case, constants, phase, ground, density, values)
+    steps = phase_uncertainty(case, constants, phase, ground, density, values)
+    phase.uncertainty = yield from part(steps, 0.85, 1.0)
     return phase
 
 

@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet
 from .document import Case
+from .steps import Steps, part
 
 if TYPE_CHECKING:
     from .phase import Ground, Phase
@@ -68,8 +69,10 @@ class PhaseUncertainty:
 
 def phase_uncertainty(
     case: Case, constants: ConstantsSet, phase: Phase, ground: Ground, native: Volume, value_per_ml: np.ndarray
-) -> PhaseUncertainty | None:
-    """Uncertainty of a computed phase; None where the image's resolution is not set (a finding asks for it).
+) -> Steps[PhaseUncertainty | None]:
+    """Uncertainty of a computed phase; a generator of (share done, what) whose value is PhaseUncertainty.
+
+    Its value is None where the image's resolution is not set (a finding asks for it).
 
     Parameters
     ----------
@@ -85,14 +88,21 @@ def phase_uncertainty(
     scale = 1.0
     if phase.calibration == ABSOLUTE:
         scale = back_to_injection_factor(phase.deliveries, constants)
-    scene, box = _scene(case, constants, phase, ground, value_per_ml * scale, inputs, fwhm_mm)
+    steps = _scene(case, constants, phase, ground, value_per_ml * scale, inputs, fwhm_mm)
+    scene, box = yield from part(steps, 0.0, 0.4)
     try:
         noise = estimate_noise(native.array, _inside(case, phase, ground, native), _kji(native), fwhm_mm)
     except InputError:  # a liver of a few voxels: nothing to take the noise from, the other sources remain
         noise = ImageNoise(0.0, 1.0)
+    yield 0.5, "noise of the image"
     noise = replace(noise, variance_per_signal=noise.variance_per_signal * scale)
     common = tuple(common_uncertainties(case, constants, phase, inputs))
-    doses = _scaled(propagate(scene, common, noise, inputs.registration_mm), phase)
+    found: dict[str, DoseUncertainty] = {}
+    for number, compartment in enumerate(scene.compartments):
+        yield 0.5 + 0.5 * number / len(scene.compartments), f"uncertainty of {compartment.name}"
+        one = replace(scene, compartments=(compartment,))
+        found |= propagate(one, common, noise, inputs.registration_mm)
+    doses = _scaled(found, phase)
     dose_gy = phase.dose_gy["local"][box]
     margins = {}
     for contour in case.contours:
@@ -132,7 +142,7 @@ def _scene(
     value_per_ml: np.ndarray,
     inputs: InputUncertainties,
     fwhm_mm: float,
-) -> tuple[DoseScene, tuple[slice, ...]]:
+) -> Steps[tuple[DoseScene, tuple[slice, ...]]]:
     """Liver, territories and tumours in the smallest box with room around them."""
     parcels = ground.parcels
     spacing_mm = (
@@ -151,7 +161,8 @@ def _scene(
         room = int(np.ceil(_MARGIN_MM / edge))
         box.append(slice(max(0, used[0] - room), min(filled.shape[axis], used[-1] + 1 + room)))
     signed, edges = {}, {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        yield number / len(entries), f"edge of {entry.name}"
         try:
             signed[entry.name] = signed_distance_mm(masks[entry.name][tuple(box)] >= 0.5, spacing_mm, entry.name)
         except InputError:  # a few voxels: what is drawn there has no interval, the rest has

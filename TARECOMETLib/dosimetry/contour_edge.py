@@ -9,6 +9,8 @@ from ..errors import InputError
 # Width of the smoothing that turns a staircase into an edge, in voxels: fewer leave the staircase, more round corners.
 _SMOOTH_VOXELS = 0.8
 FEWEST_VOXELS = 20
+# No edge moves farther than this; what lies beyond a contour by more is not computed.
+_FAR_MM = 30.0
 # Points per correlation length at which a field is drawn and its variance summed.
 _POINTS_PER_LENGTH = 4.0
 
@@ -17,7 +19,7 @@ def signed_distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float],
     """Distance from a contour's edge, negative inside; the volume inside is the one drawn.
 
     The staircase of voxels is smoothed by a Gaussian; a plane's distance follows from its normal distribution
-    function. Farther than 2 voxels away it is the distance between voxel centers.
+    function. Farther than 2 voxels away it is the distance between voxel centers, farther than 30 mm outside just that.
 
     Parameters
     ----------
@@ -32,9 +34,6 @@ def signed_distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float],
     InputError
         Where the contour has too few voxels to have an edge.
     """
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
-    from scipy.special import ndtri
-
     count = int(np.count_nonzero(mask))
     if count < FEWEST_VOXELS:
         raise InputError(
@@ -43,6 +42,20 @@ def signed_distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float],
             "Compute on a finer dose grid, or leave its uncertainty out",
             "too-few-voxels",
         )
+    used = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    box = tuple(
+        slice(max(0, part[0] - room), part[-1] + 1 + room)
+        for part, room in zip(used, (int(np.ceil(_FAR_MM / edge)) for edge in spacing_mm), strict=True)
+    )
+    signed = np.full(mask.shape, _FAR_MM, dtype=np.float32)
+    signed[box] = _signed_in_box(mask[box], count, spacing_mm)
+    return signed
+
+
+def _signed_in_box(mask: np.ndarray, count: int, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+    from scipy.special import ndtri
+
     spacing = np.asarray(spacing_mm)
     sigma_mm = _SMOOTH_VOXELS * float(spacing.max())
     share = gaussian_filter(mask.astype(np.float32), sigma_mm / spacing, mode="nearest", truncate=5.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ LUNGS, LUNG_ACTIVITY, RESERVE = "lungs", "lung activity", "hepatic reserve"
 VOLUMES = (TUMOUR, ALL_TUMOURS, NORMAL_PERFUSED, WHOLE_NORMAL, PERFUSED, LUNGS, LUNG_ACTIVITY, RESERVE)
 
 MEAN, BED, EUD = "mean", "BED", "gEUD"
+MOST_VALUE = 1.0e6
 _DOSE_TO_VOLUME = re.compile(r"D(\d{1,2}(?:\.\d+)?)")
 
 UMOL_L_PER_MG_DL = 17.104  # molar mass of bilirubin 584.66 g/mol: 10 mg/L over it
@@ -74,14 +74,16 @@ class Goal:
             raise InputError(where, f"expected a share above 0, got {dose_to_volume:g} %", "Write D70 or D95", "goal")
         if self.metric != MEAN and self.volume in (LUNGS, LUNG_ACTIVITY, RESERVE):
             raise InputError(where, "only its mean is known", "Write mean", "goal")
-        if self.metric == EUD and (self.exponent is None or self.exponent == 0.0):
-            raise InputError(where, "its exponent is missing or 0", "Give the exponent", "goal")
+        if self.metric == EUD and (self.exponent is None or not 1e-3 <= abs(self.exponent) <= 100.0):
+            raise InputError(where, "its exponent is missing, 0, or beyond 100", "Give the exponent", "goal")
         if self.at_least is None and self.at_most is None:
             raise InputError(where, "it has no value", "Give at_least or at_most", "goal")
         for name in ("at_least", "at_most"):
             value = getattr(self, name)
-            if value is not None and not (value > 0.0 and math.isfinite(value)):
-                raise InputError(f"{where}, {name}", f"expected more than 0, got {value:g}", "Correct it", "goal")
+            if value is not None and not 1e-3 <= value <= MOST_VALUE:
+                raise InputError(
+                    f"{where}, {name}", f"expected more than 0 to {MOST_VALUE:g}, got {value:g}", "Correct it", "goal"
+                )
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise InputError(
                 where,

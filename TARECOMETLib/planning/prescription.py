@@ -14,6 +14,8 @@ from ..errors import InputError
 from ..physics.nuclides import ConstantsSet
 from ..units import G_PER_KG
 
+MOST_MASS_G = 1.0e5
+
 
 def require_shunt(fraction: float, where: str = "lung shunt fraction") -> None:
     """Refuse a lung shunt that is not a fraction from 0 to below 1."""
@@ -33,17 +35,22 @@ def require_residual(fraction: float, where: str = "expected residual") -> None:
 
 
 def require_mass(mass_g: float, where: str) -> None:
-    """Refuse a compartment that weighs nothing."""
-    if not (mass_g > 0.0 and math.isfinite(mass_g)):
-        raise InputError(where, f"its mass is {mass_g:g} g, expected more than 0", "Check the contour", "mass")
+    """Refuse a compartment that weighs nothing, or more than a person."""
+    if not 1e-6 <= mass_g <= MOST_MASS_G:
+        raise InputError(
+            where,
+            f"its mass is {mass_g:g} g, expected more than 0 to {MOST_MASS_G:g}",
+            "Check contour and unit",
+            "mass",
+        )
 
 
 def require_ratio(tumour_to_normal: float, where: str = "tumour-to-normal ratio") -> None:
     """Refuse a ratio of concentrations that is not above 0."""
-    if not (tumour_to_normal > 0.0 and math.isfinite(tumour_to_normal)):
+    if not 1e-9 <= tumour_to_normal <= 1e6:
         raise InputError(
             where,
-            f"expected more than 0, got {tumour_to_normal:g}",
+            f"expected more than 0 to a million, got {tumour_to_normal:g}",
             "Check the counts of tumour and normal perfused liver",
             "tumour-to-normal",
         )

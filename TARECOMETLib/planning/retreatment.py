@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..dosimetry.radiobiology import Radiobiology, bed_gy
 from ..errors import InputError
+from .goals import MOST_VALUE
 
 LUNGS = "Lungs"
 
@@ -34,10 +34,10 @@ class EarlierTreatment:
     def __post_init__(self) -> None:
         for doses in (self.mean_gy, self.bed_gy):
             for region, value in doses.items():
-                if not (value >= 0.0 and math.isfinite(value)):
+                if not 0.0 <= value <= MOST_VALUE:
                     raise InputError(
                         f'earlier treatment "{self.name}", {region}',
-                        f"expected 0 Gy or more, got {value:g}",
+                        f"expected 0 to {MOST_VALUE:g} Gy, got {value:g}",
                         "Correct the dose",
                         "earlier",
                     )

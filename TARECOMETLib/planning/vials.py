@@ -63,10 +63,20 @@ class VialFacts:
                 )
         if not (0 <= self.calibration_weekday <= 6 and 0 <= self.calibration_hour <= 23):
             raise InputError("vials", "calibration needs a weekday 0 to 6 and an hour 0 to 23", "Correct it", "vial")
-        if not (self.shelf_life_days > 0.0 and math.isfinite(self.shelf_life_days)):
-            raise InputError("vials", f"its shelf life is {self.shelf_life_days:g} days", "Give it in days", "vial")
-        if not self.bq_per_sphere > 0.0:
-            raise InputError("vials", f"{self.bq_per_sphere:g} Bq per sphere", "Give it at calibration", "vial")
+        if not 0.0 < self.shelf_life_days <= 60.0:
+            raise InputError(
+                "vials",
+                f"expected a shelf life above 0 to 60 days, got {self.shelf_life_days:g}",
+                "Give it in days",
+                "vial",
+            )
+        if not 1.0 <= self.bq_per_sphere <= 1.0e5:
+            raise InputError(
+                "vials",
+                f"expected 1 to 100000 Bq per sphere, got {self.bq_per_sphere:g}",
+                "Give it at calibration",
+                "vial",
+            )
 
     def calibration_in_week(self, week: date) -> datetime:
         """The calibration moment of the week (Monday to Sunday) that holds a day."""

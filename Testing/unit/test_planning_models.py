@@ -171,13 +171,14 @@ class RefusalsTestCase(unittest.TestCase):
         self.assertEqual(caught.exception.code, code, str(caught.exception))
 
     def test_tumour_to_normal_ratio(self):
-        for bad in (0.0, -1.0, float("nan"), float("inf")):
+        for bad in (0.0, -1.0, float("nan"), float("inf"), 1e300):
             self.assert_refused("tumour-to-normal", lambda bad=bad: TypedTumour("A", 10.0, bad))
             self.assert_refused("tumour-to-normal", lambda bad=bad: partition_doses_gy(K, 1.0, 10.0, 100.0, bad, 0.0))
         self.assertGreater(partition_doses_gy(K, 1.0, 10.0, 100.0, 1e-6, 0.0).tumour_gy, 0.0)
 
     def test_tumour_mass(self):
-        self.assert_refused("mass", lambda: TypedTumour("A", 0.0, 2.0))
+        for bad in (0.0, -5.0, float("nan"), 1e300):
+            self.assert_refused("mass", lambda bad=bad: TypedTumour("A", bad, 2.0))
         self.assertEqual(TypedTumour("A", 1e-3, 2.0).mass_g, 1e-3)
 
     def test_lung_shunt(self):

@@ -96,6 +96,8 @@ class VialTestCase(unittest.TestCase):
             {"shelf_life_days": 0.0},
             {"calibration_weekday": 7},
             {"bq_per_sphere": 0.0},
+            {"bq_per_sphere": 1e-300},
+            {"shelf_life_days": 1e9},
             {"calibration_time_zone": "nowhere"},
         ):
             with self.subTest(bad=bad), self.assertRaises(InputError):

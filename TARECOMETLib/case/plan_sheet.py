@@ -18,6 +18,7 @@ from .provenance import provenance
 # 1 Ci = 37 GBq, exact.
 MCI_PER_GBQ = 1000.0 / 37.0
 MOST_OTHERS = 6
+_MOST_TUMOURS, _MOST_MISSED = 6, 4
 
 
 def order_sheet(made: CasePlan) -> OrderSheet | None:
@@ -105,6 +106,7 @@ def _block(made: CasePlan, line: OrderLine) -> OrderBlock:
             ),
             SheetLine("Planned hour", f"{_moment(local)} {local:%Z} (UTC {local.astimezone(timezone.utc):%H:%M})"),
             SheetLine(f"In the {plural} at that hour", _with_mci(choice.vial_gbq)),
+            *_each(choice, plan),
             SheetLine("Net at that hour", _with_mci(choice.delivered_gbq)),
             SheetLine("Net against prescription", f"{100.0 * choice.deviation:+.1f} %"),
             SheetLine("Activity per sphere at that hour", f"{choice.bq_per_sphere:.0f} Bq"),
@@ -117,6 +119,14 @@ def _block(made: CasePlan, line: OrderLine) -> OrderBlock:
     )
 
 
+def _each(choice: VialChoice, plan: Plan) -> tuple[SheetLine, ...]:
+    """Each of several vials is assayed by itself."""
+    if len(choice.vials) == 1:
+        return ()
+    held = [_gbq(vial.activity_gbq(choice.hour, plan.inputs.constants)) for vial in choice.vials]
+    return (SheetLine("In each of them", f"{' + '.join(held)} GBq"),)
+
+
 def _unsure(facts: VialFacts, *names: str) -> bool:
     return any(name in facts.unconfirmed for name in names)
 
@@ -124,11 +134,11 @@ def _unsure(facts: VialFacts, *names: str) -> bool:
 def _predicted(plan: Plan) -> tuple[SheetLine, ...]:
     lines = [
         SheetLine(f"Mean dose, {name}", f"{plan.dose_gy(plan.inputs.region(name)):.1f}", "Gy")
-        for name in (*plan.targets.names[:8], NORMAL_PERFUSED, WHOLE_NORMAL)
+        for name in (*plan.targets.names[:_MOST_TUMOURS], NORMAL_PERFUSED, WHOLE_NORMAL)
         if plan.inputs.has(name)
     ]
-    if len(plan.targets.names) > 8:
-        lines.append(SheetLine("Further target tumours", f"{len(plan.targets.names) - 8} in plan.json"))
+    if len(plan.targets.names) > _MOST_TUMOURS:
+        lines.append(SheetLine("Further target tumours", f"{len(plan.targets.names) - _MOST_TUMOURS} in plan.json"))
     if len(plan.inputs.injections) > 1:
         lines.append(SheetLine("These doses are those of", f"all {len(plan.inputs.injections)} injections together"))
     return (*lines, SheetLine("Mean dose, lungs", f"{plan.lung_gy:.1f}", "Gy"))
@@ -195,11 +205,14 @@ def _warnings(made: CasePlan, line: OrderLine, choice: VialChoice) -> tuple[str,
         )
     if made.plan.inputs.injections[line.injection].residual_fraction == 0.0:
         found.append("No residual is expected: enter the site's typical one.")
-    for status in made.plan.statuses:
-        if not status.met and not status.criterion.advisory:
-            unit = status.criterion.goal.unit
-            found.append(f"Not met: {status.criterion.words()}; predicted {status.value:.1f} {unit}.")
+    missed = [status for status in made.plan.statuses if not status.met and not status.criterion.advisory]
+    # Broken limits before goals out of reach.
+    for status in sorted(missed, key=lambda status: status.criterion.is_goal)[:_MOST_MISSED]:
+        unit = status.criterion.goal.unit
+        found.append(f"Not met: {status.criterion.words()}; predicted {status.value:.1f} {unit}.")
+    if len(missed) > _MOST_MISSED:
+        found.append(f"{len(missed) - _MOST_MISSED} more goals or limits are not met: see plan.json.")
     left = choice.vials[0].expiry - choice.hour
     if left < timedelta(hours=24):
         found.append(f"Shelf life ends {left.total_seconds() / 3600.0:.0f} h after the planned hour.")
-    return tuple(found[:8])
+    return tuple(found)

@@ -245,8 +245,8 @@ class OrderLine:
     choices : tuple of VialChoice
         Within the tolerance, in the order of time.
     proposed : VialChoice or None
-        Within the tolerance the smallest vial, at the hour nearest to the prescription; where none is within it, the
-        nearest of all.
+        The smallest vial within half the tolerance, at its nearest hour; where there is none, the nearest of all. Half,
+        so that an hour's delay does not spoil it.
     """
 
     injection: int
@@ -295,8 +295,11 @@ def order_lines(
 
         kept = within(tolerance)
         proposed: VialChoice | None
-        if kept:
-            proposed = min(kept, key=lambda choice: (sum(choice.sizes_gbq), abs(choice.deviation)))
+        near = [choice for choice in kept if abs(choice.deviation) <= 0.5 * tolerance]
+        if near:
+            proposed = min(near, key=lambda c: (sum(c.sizes_gbq), len(c.vials), abs(c.deviation)))
+        elif kept:
+            proposed = min(kept, key=lambda choice: abs(choice.deviation))
         else:
             proposed = min(within(_ANY), key=lambda choice: abs(choice.deviation), default=None)
         lines.append(OrderLine(number, prescribed, tuple(kept), proposed))

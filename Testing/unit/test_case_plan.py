@@ -195,6 +195,38 @@ class SheetTestCase(unittest.TestCase):
         (block,) = order_sheet(self.made(prescribed_gbq=2.6)).blocks
         self.assertTrue([text for text in block.warnings if "Whole normal liver at most 75 Gy" in text])
 
+    def test_one_page_an_injection_also_with_much_to_say(self):
+        tumours = tuple(TypedTumour(f"Metastasis {n}", 20.0, 2.0) for n in range(2, 14))
+        case = typed_case(
+            typed=(TypedTerritory("right", 824.0, (TypedTumour("A", 206.0, 3.0), *tumours)),),
+            injections=(PlannedEntry("1", "right", "2026-03-09"),),
+            vials=VialOrder(WorkingHours("Europe/Madrid", 7, 19), most_vials=2),
+        )
+        inputs, _ = finish(computing_inputs(case, None))
+        sheet = order_sheet(finish_plan(case, inputs))
+        self.assertTrue([text for text in sheet.blocks[0].warnings if "more goals or limits are not met" in text])
+        with TemporaryDirectory() as folder:
+            write_order_pdf(Path(folder) / "a.pdf", sheet)
+            pages = re.findall(rb"/Type\s*/Page(?![A-Za-z])", (Path(folder) / "a.pdf").read_bytes())
+        self.assertEqual(len(pages), 1)
+
+    def test_proposed_vial_bears_an_hours_delay(self):
+        case = typed_case(vials=VialOrder(WorkingHours("Europe/Madrid"), tolerance=0.1))
+        inputs, _ = finish(computing_inputs(case, None))
+        (line,) = finish_plan(case, inputs).orders
+        near = [choice for choice in line.choices if abs(choice.deviation) <= 0.05]
+        self.assertTrue(near)
+        self.assertEqual(sum(line.proposed.sizes_gbq), min(sum(choice.sizes_gbq) for choice in near))
+        self.assertLessEqual(abs(line.proposed.deviation), 0.05)
+
+    def test_each_of_several_vials_has_its_own_activity(self):
+        pick = VialPick((3.0, 5.0), "2026-03-08", "2026-03-09T11:00")
+        (block,) = order_sheet(self.made(vial=pick, prescribed_gbq=2.4)).blocks
+        lines = {line.item: line.value for line in block.administration}
+        left = 2.0 ** (-18.0 / constants_set().half_life_h)
+        self.assertEqual(lines["In each of them"], f"{3.0 * left:.3f} + {5.0 * left:.3f} GBq")
+        self.assertEqual(lines["In the vials at that hour"][:9], f"{8.0 * left:.3f} GBq")
+
     def test_vial_before_calibration_past_shelf_life_and_in_a_skipped_hour_are_refused(self):
         with self.assertRaisesRegex(InputError, "not on the day of treatment"):
             self.made(vial=VialPick((3.0,), "2026-03-08", "2026-03-10T11:00"))

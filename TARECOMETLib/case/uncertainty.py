@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dosimetry.activity import ABSOLUTE, back_to_injection_factor
-from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR
+from ..dosimetry.compartments import LIVER, LUNG, TERRITORY, TUMOUR, WHOLE_NORMAL
 from ..dosimetry.contour_edge import signed_distance_mm
 from ..dosimetry.contour_margin import MARGINS_MM, MarginDose, margin_doses
 from ..dosimetry.dose import dose_per_activity_gy_g_per_mbq
 from ..dosimetry.image_noise import ImageNoise, estimate_noise
-from ..dosimetry.uncertainty import CommonUncertainty, DoseUncertainty, propagate
+from ..dosimetry.uncertainty import CommonUncertainty, DoseUncertainty, Recovery, propagate, sphere_recovery_of
 from ..dosimetry.uncertainty_inputs import (
     DEFAULT_SOURCES,
     DRAWN_ON_FWHM_MM,
@@ -55,6 +55,10 @@ class PhaseUncertainty:
         For sampling.
     box : tuple of slice
         The scene's part of the dose grid.
+    corrected : dict
+        Tumour to its mean local dose corrected for blur, as a uniform sphere in uniform surroundings.
+    recovery : dict
+        Tumour to the recovery that was used.
     """
 
     inputs: InputUncertainties
@@ -65,6 +69,8 @@ class PhaseUncertainty:
     scene: DoseScene
     common: tuple[CommonUncertainty, ...]
     box: tuple[slice, ...]
+    corrected: dict[str, DoseUncertainty] = field(default_factory=dict)
+    recovery: dict[str, Recovery] = field(default_factory=dict)
 
 
 def phase_uncertainty(
@@ -103,6 +109,13 @@ def phase_uncertainty(
         one = replace(scene, compartments=(compartment,))
         found |= propagate(one, common, noise, inputs.registration_mm)
     doses = _scaled(found, phase)
+    recovery = _recoveries(case, scene, found, fwhm_mm, inputs)
+    corrected: dict[str, DoseUncertainty] = {}
+    for name, blur in recovery.items():
+        yield 0.98, f"blur of {name}"
+        one = replace(scene, compartments=tuple(c for c in scene.compartments if c.name == name))
+        made = propagate(one, common, noise, inputs.registration_mm, {name: blur})[name]
+        corrected[name] = made.scaled(doses[name].mean_gy / found[name].mean_gy)
     dose_gy = phase.dose_gy["local"][box]
     margins = {}
     for contour in case.contours:
@@ -117,7 +130,20 @@ def phase_uncertainty(
         for name, found in doses.items()
         if (mean := _mean_value(scene, found)) > 0.0
     }
-    return PhaseUncertainty(inputs, doses, margins, noise, noise_sd, scene, common, box)
+    return PhaseUncertainty(inputs, doses, margins, noise, noise_sd, scene, common, box, corrected, recovery)
+
+
+def _recoveries(
+    case: Case, scene: DoseScene, found: dict[str, DoseUncertainty], fwhm_mm: float, inputs: InputUncertainties
+) -> dict[str, Recovery]:
+    """What blur leaves in each tumour, as a sphere of its volume surrounded by normal liver's mean dose."""
+    surrounding = found.get(WHOLE_NORMAL)
+    recovery = {}
+    for name in case.contours_of(TUMOUR):
+        if name in found and surrounding is not None and found[name].mean_gy > surrounding.mean_gy > 0.0:
+            volume_ml = float(np.count_nonzero(scene.signed_mm[name] < 0.0)) * scene.voxel_ml
+            recovery[name] = sphere_recovery_of(volume_ml, fwhm_mm, inputs.resolution, surrounding.mean_gy)
+    return recovery
 
 
 def _mean_value(scene: DoseScene, found: DoseUncertainty) -> float:
@@ -258,9 +284,7 @@ def _scaled(found: dict[str, DoseUncertainty], phase: Phase) -> dict[str, DoseUn
         mean = phase.dvh[name]["local"].mean_gy()
         if mean <= 0.0:  # nothing was given there: no dose, and nothing to say about it
             continue
-        factor = mean / one.mean_gy
-        lines = tuple(replace(line, uncertainty_gy=line.uncertainty_gy * factor) for line in one.lines)
-        result[name] = DoseUncertainty(mean, one.uncertainty_gy * factor, lines, one.registration_bias_gy * factor)
+        result[name] = one.scaled(mean / one.mean_gy)
     return result
 
 
@@ -292,6 +316,20 @@ def uncertainty_document(phase: Phase, name: str) -> dict[str, Any]:
     }
     if name in whole.noise_sd_gy:
         document["noise_sd_gy"] = whole.noise_sd_gy[name]
+    if name in whole.corrected:
+        better, blur = whole.corrected[name], whole.recovery[name]
+        document["blur_corrected"] = {
+            "model": "uniform sphere in uniform surroundings",
+            "recovery": blur.coefficient,
+            "recovery_uncertainty": blur.uncertainty,
+            "mean_gy": better.mean_gy,
+            "mean_uncertainty_gy": better.uncertainty_gy,
+            "interval_95_gy": list(better.interval_gy),
+            "budget": [
+                {"source": line.source, "uncertainty_gy": line.uncertainty_gy, "share": line.share}
+                for line in better.lines
+            ],
+        }
     if name in whole.margins:
         document["margins"] = [dict(vars(entry)) for entry in whole.margins[name]]
     return document

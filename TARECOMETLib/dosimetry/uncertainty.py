@@ -123,6 +123,13 @@ class DoseUncertainty:
         half = COVERAGE_95 * self.uncertainty_gy
         return max(0.0, self.mean_gy - half), self.mean_gy + half
 
+    def scaled(self, factor: float) -> DoseUncertainty:
+        """The same relative uncertainty on a mean that is ``factor`` times as large."""
+        lines = tuple(BudgetLine(line.source, line.uncertainty_gy * factor, line.share) for line in self.lines)
+        return DoseUncertainty(
+            self.mean_gy * factor, self.uncertainty_gy * factor, lines, self.registration_bias_gy * factor
+        )
+
     @property
     def main_source(self) -> str:
         """The source with the largest share."""

@@ -21,6 +21,15 @@ from .response import measure_field
 from .result import EXPLORATORY, PRIMARY, Result, tidy
 
 DOCUMENT_VERSION = 1
+_METRIC_WORDS = {
+    "mean_gy": "Mean dose",
+    "d50_gy": "D50",
+    "d70_gy": "D70",
+    "d95_gy": "D95",
+    "bed_gy": "Mean BED",
+    "eud_gy": "gEUD",
+    "v100_percent": "V100",
+}
 _PACKAGES = ("numpy", "scipy", "lifelines", "pandas")
 
 
@@ -154,15 +163,16 @@ def _by_metric(study: StudyDatabase, plan: StudyPlan) -> list[Result]:
             row[metric] is not None and row["phase"] == plan.dose_phase for row in rows
         ):
             continue
-        pairs = lesion_pairs(read_cohort(study, replace(plan, dose_metric=metric)))
+        other = replace(plan, dose_metric=metric)
+        pairs = lesion_pairs(read_cohort(study, other))
         if pairs.has_both:
             word = "delivered" if plan.dose_phase == "post" else "predicted"
             results.append(
                 difference_result(
                     f"difference.lesion.{metric}",
-                    f"{metric} of responding tumours",
+                    f"{_METRIC_WORDS[metric]} of responding tumours",
                     pairs,
-                    plan,
+                    other,
                     role=EXPLORATORY,
                     dose=word,
                 )

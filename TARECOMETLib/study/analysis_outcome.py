@@ -202,7 +202,7 @@ def _cox_result(times: Times, endpoint: str, name: str, doses: list[float | None
     known = np.array([d is not None and (plan.dose_scale != LOG or d > 0.0) for d in doses])
     values = np.array([d for d, k in zip(doses, known, strict=True) if k], dtype=float)
     events = int(times.is_event[known].sum())
-    if events < 5 or len(values) < 10 or np.ptp(values) == 0.0:
+    if plan.dose_metric.startswith("v") or events < 5 or len(values) < 10 or np.ptp(values) == 0.0:
         return []
     x = on_scale(values, plan.dose_scale)
     # Per doubling on the logarithmic scale, per 10 Gy on the linear: figures a reader can picture.
@@ -375,7 +375,7 @@ def window_results(
 
 def power_result(pairs: Pairs, plan: StudyPlan, evaluable_share: float) -> list[Result]:
     """What this cohort could show, and how many patients show the difference it saw."""
-    if not pairs.has_both:
+    if not pairs.has_both or plan.dose_metric.startswith("v"):
         return []
     a, b = pairs.dose_gy[pairs.responder], pairs.dose_gy[~pairs.responder]
     sd = float(np.sqrt((a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2)))

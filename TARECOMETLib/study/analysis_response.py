@@ -134,6 +134,10 @@ def difference_result(key: str, title: str, pairs: Pairs, plan: StudyPlan, *, ro
     if not pairs.has_both:
         sentence = f"Not computed: fewer than {_LEAST_PER_GROUP} responders or non-responders."
         return Result(key, title, pairs.n, "none", sentence, role=role)
+    spread = max(float(np.ptp(pairs.dose_gy[mask])) for mask in (pairs.responder, ~pairs.responder))
+    if spread <= 1e-9 * float(np.abs(pairs.dose_gy).max()):
+        return Result(key, title, pairs.n, "none", "Not computed: the doses in each group are alike.", role=role)
+    unit = "%" if plan.dose_metric.startswith("v") else "Gy"
     tests = _differences(pairs, plan, np.random.default_rng([plan.seed, 1]))
     is_clustered = len(tests) > 2
     lead = tests[2] if is_clustered else tests[0]
@@ -141,10 +145,10 @@ def difference_result(key: str, title: str, pairs: Pairs, plan: StudyPlan, *, ro
     verb = "received" if dose == "delivered" else "were predicted to receive"
     who = "Responding tumours" if is_clustered else "Responders"
     sentence = (
-        f"{who} {verb} {means['mean_responders_gy']:.0f} Gy on average, "
-        f"the others {means['mean_non_responders_gy']:.0f} Gy: "
-        f"a difference of {lead.estimate:.0f} Gy "
-        f"({interval_words(plan)} {lead.low:.0f} to {lead.high:.0f} Gy; {p_words(lead.p)})."
+        f"{who} {verb} {means['mean_responders_gy']:.0f} {unit} on average, "
+        f"the others {means['mean_non_responders_gy']:.0f} {unit}: "
+        f"a difference of {lead.estimate:.0f} {unit} "
+        f"({interval_words(plan)} {lead.low:.0f} to {lead.high:.0f} {unit}; {p_words(lead.p)})."
     )
     assumptions = [_normality(pairs)]
     if is_clustered:
@@ -160,7 +164,7 @@ def difference_result(key: str, title: str, pairs: Pairs, plan: StudyPlan, *, ro
         lead.estimate,
         (lead.low, lead.high),
         lead.p,
-        "Gy",
+        unit,
         role,
         tuple(assumptions),
         more={"tests": [_test_document(t) for t in tests]},
@@ -214,6 +218,8 @@ def dose_response_results(cohort: Cohort) -> tuple[list[Result], dict[str, Logis
 
 
 def _problem(pairs: Pairs, plan: StudyPlan) -> str:
+    if plan.dose_metric.startswith("v"):
+        return "a volume is no dose: only differences between groups are given"
     if not pairs.has_both:
         return f"fewer than {_LEAST_PER_GROUP} responders or non-responders"
     if plan.dose_scale == LOG and pairs.dose_gy.min() <= 0.0:
@@ -446,7 +452,7 @@ def _cut_off(cut: ValidatedCutOff) -> dict[str, float]:
 def _adjusted(cohort: Cohort) -> list[Result]:
     """The dose's slope with the plan's covariates of the patient."""
     plan = cohort.plan
-    if not plan.covariates:
+    if not plan.covariates or plan.dose_metric.startswith("v"):
         return []
     rows = [
         (p.tumour_dose_gy["plan"], float(p.is_responder is True), *(float(p.row[c]) for c in plan.covariates))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ def concordance_pairs(cohort: Cohort) -> dict[str, tuple[np.ndarray, np.ndarray,
     """Predicted dose, delivered dose and patient, by what is compared."""
     rows: dict[str, list[tuple[float, float, str]]] = {"Tumours": [], WHOLE_NORMAL: [], NORMAL_PERFUSED: []}
     for patient, lesion in cohort.lesions:
-        if "pre" in lesion.dose_gy and "post" in lesion.dose_gy:
+        if "pre" in lesion.dose_gy and "post" in lesion.dose_gy and not cohort.plan.dose_metric.startswith("v"):
             rows["Tumours"].append((lesion.dose_gy["pre"], lesion.dose_gy["post"], patient.patient_id))
     for patient in cohort.patients:
         for compartment in (WHOLE_NORMAL, NORMAL_PERFUSED):

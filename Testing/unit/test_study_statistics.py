@@ -13,10 +13,12 @@ import numpy as np
 from study_support import COHORT, requires_cohort
 
 from TARECOMETLib.errors import InputError
+from TARECOMETLib.study.analysis_response import Pairs, difference_result
 from TARECOMETLib.study.gee import fit_exchangeable
 from TARECOMETLib.study.group_difference import cluster_bootstrap, exchangeable_gee, linear_mixed, mann_whitney, welch
 from TARECOMETLib.study.inverse_dose import dose_at, dose_of_upper_bound, gamma50
 from TARECOMETLib.study.logistic import design_of, firth_interval, fit_firth, fit_logistic
+from TARECOMETLib.study.plan import StudyPlan
 from TARECOMETLib.study.random_intercept import fit_random_intercept
 from TARECOMETLib.study.resampling import patient_weights
 from TARECOMETLib.study.roc import WeightedRoc, area, validated_cut_offs, wilson_interval
@@ -264,6 +266,24 @@ class TestDoseAt(unittest.TestCase):
             near = np.array([d50 * 0.9999, d50 * 1.0001])
             p = fit.probability(design_of(np.log(near) if scale == "log" else near))
             self.assertAlmostEqual(gamma50(fit, scale, d50, 0.95)[0], (p[1] - p[0]) / 0.0002, places=6)
+
+
+class TestAlikeDoses(unittest.TestCase):
+    def test_doses_without_spread_give_no_comparison_and_a_little_spread_does(self):
+        responder = np.arange(20) < 8
+        plan = StudyPlan(bootstraps=50)
+        for noise, method in ((0.0, "none"), (1e-3, "Welch t test")):
+            dose = 100.0 + noise * np.arange(20.0)
+            pairs = Pairs(dose, responder, np.arange(20).astype(str))
+            found = difference_result("key", "title", pairs, plan, role="exploratory", dose="delivered")
+            self.assertEqual(found.method, method)
+
+    def test_a_volume_is_no_dose(self):
+        pairs = Pairs(np.linspace(10.0, 90.0, 20), np.arange(20) >= 8, np.arange(20).astype(str))
+        plan = StudyPlan(dose_metric="v100_percent", bootstraps=50)
+        found = difference_result("key", "title", pairs, plan, role="exploratory", dose="delivered")
+        self.assertEqual(found.unit, "%")
+        self.assertIn(" % on average", found.sentence)
 
 
 class TestClusters(unittest.TestCase):

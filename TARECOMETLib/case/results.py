@@ -13,6 +13,7 @@ from ..physics.nuclides import ConstantsSet
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
 from .biology import biological_metrics, effects_of, radiobiology_document, tissue_of
 from .document import SCHEMA_VERSION, Tissue
+from .finding_references import reference_of
 from .findings import Finding
 from .lung import lung_report
 from .phase import KERNEL, Phase
@@ -79,6 +80,9 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
     if finding.accepted is not None:
         document["accepted"] = finding.accepted
+    reference = reference_of(finding.code)
+    if reference:
+        document["reference"] = reference
     return document
 
 

@@ -74,14 +74,19 @@ def new(
 @app.command()
 def check(
     case: Path = typer.Argument(..., help="Case folder or case.json."),
+    limits: bool = typer.Option(False, "--limits", help="Also list mistakes that no check can find."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
-    """Everything wrong or doubtful about a case, worst first, each with its mend."""
+    """Everything wrong or doubtful about a case, worst first, each with its mend and its reference."""
+    from dataclasses import asdict
+
     from ..case.checks import check_case
+    from ..case.finding_references import reference_of
     from ..case.findings import BLOCK, Finding, sort_findings
     from ..case.inputs import load_inputs
     from ..case.results import finding_document
     from ..case.stale import stale_results
+    from ..case.undetectable import UNDETECTABLE
 
     document, files, base = load_case(case)
     inputs = run_steps(load_inputs(document, files, base), "case check")
@@ -89,13 +94,17 @@ def check(
         [*check_case(document, inputs), *stale_results(document, base)], document.accepted
     )
     if as_json:
-        print_json({"case_id": document.case_id, "findings": [finding_document(f) for f in found]})
+        unseen = {"undetectable": [asdict(item) for item in UNDETECTABLE]} if limits else {}
+        print_json({"case_id": document.case_id, "findings": [finding_document(f) for f in found], **unseen})
     else:
         for finding in found:
             reason = f" Accepted: {finding.accepted}." if finding.accepted else ""
-            typer.echo(f"{finding.severity}: {finding.sentence()}{reason}")
+            source = reference_of(finding.code)
+            typer.echo(f"{finding.severity}: {finding.sentence()}{reason}{f' [{source}]' if source else ''}")
         if not found:
             typer.echo("nothing found")
+        for item in UNDETECTABLE if limits else ():
+            typer.echo(f"cannot be found: {item.what} ({item.when}). Effect: {item.effect}. Look at: {item.look}.")
         typer.echo("Registration, activity balance and blur are judged by `tarecomet case run`.")
     if any(f.severity == BLOCK for f in found):
         raise typer.Exit(2)

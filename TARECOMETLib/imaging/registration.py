@@ -253,12 +253,12 @@ class _Fitting:
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(transform, inPlace=True)
-        with _one_thread():
+        with single_thread():
             method.Execute(*self.images)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def single_thread() -> Iterator[None]:
     """One thread for SimpleITK's metrics, which take the number from a global only.
 
     Several would add up in no fixed order, so that the matrix varied from run to run in its sixth digit and with the
@@ -272,6 +272,16 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def prepared_ct(volume: Volume) -> Volume:
+    """A CT windowed and averaged to the grid that fits are made on."""
+    return _prepared(volume, True)
+
+
+def region_of_fit(fixed: Volume, liver: Volume) -> Volume:
+    """Where a fit must hold, as 0 and 1: the liver and what lies within 25 mm of it."""
+    return _region(fixed, liver, True)
 
 
 def _prepared(volume: Volume, is_ct: bool) -> Volume:

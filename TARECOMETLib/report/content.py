@@ -178,6 +178,7 @@ class FindingLine:
     message: str
     mend: str = ""
     accepted: str | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from TARECOMETLib.case.document import Injection
 from TARECOMETLib.case.findings import NOTE, sort_findings
 from TARECOMETLib.case.inputs import Inputs
 from TARECOMETLib.case.new_case import dicom_entry, new_case
+from TARECOMETLib.case.results import finding_document
 from TARECOMETLib.case.steps import finish
 from TARECOMETLib.case.undetectable import UNDETECTABLE
 from TARECOMETLib.case.workflow import run_case
@@ -459,6 +460,13 @@ class TestTheList(MistakesTestCase):
         self.assertEqual(order, sorted(order))
         self.assertTrue(all(f.where and f.message for f in findings))
         self.assertTrue(all(f.mend for f in findings if f.severity != NOTE))
+
+    def test_gives_the_reference_of_each_rule_that_has_one(self):
+        finding = self.finding("decay-correction", self.with_tags(DecayCorrection=None))
+        self.assertIn("PS3.3", finding_document(finding)["reference"])
+        self.assertNotIn(
+            "reference", finding_document(self.finding("no-injection", replace(self.made.case, injections=())))
+        )
 
     def test_of_what_cannot_be_found_says_when_and_where_to_look(self):
         self.assertEqual(len({item.code for item in UNDETECTABLE}), len(UNDETECTABLE))

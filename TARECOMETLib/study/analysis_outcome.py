@@ -384,13 +384,11 @@ def power_result(pairs: Pairs, plan: StudyPlan, evaluable_share: float) -> list[
     alpha = 1.0 - plan.confidence
     sizes = [20.0, 30.0, 40.0, 50.0, 75.0, 100.0]
     share = len(a) / len(pairs.dose_gy)
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "difference_gy": d,
             "power": power_of_comparison(len(a), len(b), d, sd, alpha),
-            "patients_for_80_percent": patients_needed(
-                d, sd, share, 0.8, alpha, not_evaluable_share=1.0 - evaluable_share
-            ),
+            "patients_for_80_percent": _needed(d, sd, share, alpha, 1.0 - evaluable_share),
         }
         for d in sizes
     ]
@@ -407,6 +405,14 @@ def power_result(pairs: Pairs, plan: StudyPlan, evaluable_share: float) -> list[
             assumptions=("computed from the SD alone; not a test of the difference found",),
         )
     ]
+
+
+def _needed(difference_gy: float, sd_gy: float, share: float, alpha: float, not_evaluable: float) -> int | None:
+    """Patients for 80 % power; None where no study could be that large."""
+    try:
+        return patients_needed(difference_gy, sd_gy, share, 0.8, alpha, not_evaluable_share=not_evaluable)
+    except InputError:
+        return None
 
 
 def simex_results(cohort: Cohort) -> list[Result]:

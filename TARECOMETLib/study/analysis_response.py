@@ -244,7 +244,8 @@ def _level_results(level: str, pairs: Pairs, plan: StudyPlan, fits: dict[str, Lo
     fits[level] = models[0][1]
     weights = patient_weights(len(np.unique(pairs.clusters)), plan.bootstraps, np.random.default_rng([plan.seed, 2]))
     results = [_curve_result(f"dose-response.{level}.{name}", level, fit, pairs, plan) for name, fit in models]
-    results.append(_bootstrap_result(level, x, y, pairs, plan, weights))
+    if not plain.is_separated:  # else slopes run away in every resample
+        results.append(_bootstrap_result(level, x, y, pairs, plan, weights))
     results.append(_roc_result(level, pairs, plan, weights))
     return results
 

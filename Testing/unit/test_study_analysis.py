@@ -92,5 +92,57 @@ class TestEmpty(StudyTestCase):
         self.assertTrue(all("estimate" not in r or r["key"] == "response" for r in document["results"]))
 
 
+@requires_lifelines
+class TestStrangeCohorts(StudyTestCase):
+    """Cohorts in which something cannot be computed: that is said, and everything else goes on."""
+
+    def cohort(self, name, dose, responds, patients=12, grade=lambda n: 0):
+        study = self.new_study(f"{name}.study")
+        with study.transaction("test"):
+            for n in range(patients):
+                patient = f"TC{n:03}"
+                study.put("patients", {"patient_id": patient, "last_contact_date": "2025-01-01"})
+                study.put("treatments", {"patient_id": patient, "session": 1, "date": "2024-01-01"})
+                for lesion in ("L1", "L2", "Whole normal liver"):
+                    is_liver = lesion == "Whole normal liver"
+                    kind = lesion if is_liver else "tumour"
+                    row = {"patient_id": patient, "name": lesion}
+                    study.put("compartments", {**row, "kind": kind, "volume_ml": 10.0})
+                    study.put("doses", {**row, "phase": "post", "method": "local", "mean_gy": dose(n)})
+                    if not is_liver:
+                        study.put("lesion_visits", {**row, "visit": "baseline", "diameter_mm": 40.0})
+                        now = 20.0 if responds(n) else 41.0
+                        study.put("lesion_visits", {**row, "visit": "month3", "diameter_mm": now})
+                row = {"patient_id": patient, "visit": "month6", "term": "bilirubin"}
+                study.put("toxicities", {**row, "grade": grade(n)})
+        return {r["key"]: r for r in analyse(study, StudyPlan(bootstraps=50))["results"]}
+
+    def test_everybody_responds(self):
+        found = self.cohort("all", lambda n: 80.0 + n, lambda n: True)
+        self.assertEqual(found["dose-response.lesion"]["method"], "none")
+        self.assertEqual(found["response"]["estimate"], 1.0)
+
+    def test_one_patient(self):
+        found = self.cohort("one", lambda n: 80.0, lambda n: True, patients=1)
+        self.assertIn("Not computed", found["progression.overall"]["sentence"])
+
+    def test_a_dose_of_zero_has_no_logarithm(self):
+        found = self.cohort("zero", lambda n: 10.0 * n, lambda n: n % 2 == 0)
+        self.assertIn("logarithm", found["dose-response.lesion"]["sentence"])
+        self.assertIn("estimate", found["difference.lesion"])
+
+    def test_perfect_separation_is_answered_with_firth(self):
+        found = self.cohort("firth", lambda n: 80.0 + 5 * n, lambda n: n >= 6, grade=lambda n: 3 if n >= 9 else 0)
+        self.assertIn("Firth", found["dose-response.lesion.firth"]["method"])
+        self.assertNotIn("dose-response.lesion.bootstrap", found)
+        self.assertIn("Firth", found["toxicity.whole"]["method"])
+        self.assertTrue(any("events" in warning for warning in found["toxicity.whole"]["warnings"]))
+
+    def test_equal_doses_have_no_curve(self):
+        found = self.cohort("equal", lambda n: 100.0, lambda n: n % 2 == 0, grade=lambda n: 3 * (n % 2))
+        for key in ("difference.patient", "dose-response.lesion", "toxicity.whole"):
+            self.assertNotIn("estimate", found[key])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -22,6 +22,7 @@ from TARECOMETLib.study.plan import StudyPlan
 from TARECOMETLib.study.random_intercept import fit_random_intercept
 from TARECOMETLib.study.resampling import patient_weights
 from TARECOMETLib.study.roc import WeightedRoc, area, validated_cut_offs, wilson_interval
+from TARECOMETLib.study.toxicity import _lkb
 
 
 def simulated(seed, patients=120, lesions=4, intercept=-7.2, slope=1.55, patient_sd=1.2):
@@ -32,6 +33,13 @@ def simulated(seed, patients=120, lesions=4, intercept=-7.2, slope=1.55, patient
     x = np.log(generator.lognormal(4.6, 0.6, patients * lesions))
     y = (generator.random(len(x)) < 1.0 / (1.0 + np.exp(-(intercept + slope * x + u)))).astype(float)
     return clusters, x, y
+
+
+def patient_columns(*names):
+    """Columns of the reference cohort's patients."""
+    with (COHORT / "patients.csv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    return [np.array([float(row[name]) for row in rows]) for name in names]
 
 
 @requires_cohort
@@ -96,6 +104,29 @@ class TestAgainstR(unittest.TestCase):
         more = dict(found.more)
         self.assert_close([found.estimate, error], [56.1437874, 9.690979423], 1e-5)
         self.assert_close([more["patient_sd_gy"], more["residual_sd_gy"]], [12.841417, 82.712219], 1e-4)
+
+    def test_firth_is_that_of_brglm2(self):
+        # glm(y ~ x, binomial, L, method = "brglmFit", type = "AS_mean", epsilon = 1e-12)
+        fit = fit_firth(self.design, self.y)
+        self.assert_close(fit.coefficients, [-6.248248263, 1.349400636], 1e-7)
+        self.assert_close(fit.standard_errors, [1.1939250191, 0.2462625619], 1e-6)
+
+    def test_firth_with_three_events_is_that_of_brglm2(self):
+        # P <- read.csv("patients.csv"); t <- as.integer(P$toxicity_bilirubin_grade_month6 >= 4): 3 events of 90
+        # glm(t ~ normal_liver_dose_post_gy, binomial, P, method = "brglmFit", type = "AS_mean", epsilon = 1e-12)
+        dose, grade = patient_columns("normal_liver_dose_post_gy", "toxicity_bilirubin_grade_month6")
+        fit = fit_firth(design_of(dose), (grade >= 4).astype(float))
+        self.assert_close(fit.coefficients, [-3.66954233001, 0.01070409614], 1e-7)
+        self.assert_close(fit.standard_errors, [1.50529356939, 0.02540459786], 1e-6)
+
+    def test_lymans_model_is_the_probit_of_glm(self):
+        # glm(grade >= 3 ~ normal_liver_dose_post_gy, binomial(probit), P): TD50 = -a / b = 82.25238979,
+        # m = -1 / a = 0.3277846214, log-likelihood -33.34059746; glm stops at 1e-8 of the deviance.
+        dose, grade = patient_columns("normal_liver_dose_post_gy", "toxicity_bilirubin_grade_month6")
+        found = _lkb(dose, grade >= 3)
+        self.assert_close(
+            [found["td50_gy"], found["m"], found["log_likelihood"]], [82.25238979, 0.3277846214, -33.34059746], 1e-5
+        )
 
     def test_linear_gee_is_that_of_geepack(self):
         found = exchangeable_gee(self.dose, self.y > 0.5, self.clusters)

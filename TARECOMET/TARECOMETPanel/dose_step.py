@@ -1,4 +1,4 @@
-"""Step 4: compute, see, read."""
+"""Step 5: compute, see, read."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from .packages import installFromFolder, offerPackages
 from .step import Step, currentData, fill, setValue
 
 RESOLUTION_SPINS = (("maa_spect", "spectFwhmSpin"), ("y90_pet", "petFwhmSpin"))
+# Columns of the dose table that show a mean dose with its uncertainty.
+MEAN_COLUMNS = {2: "pre", 3: "post"}
 MARKS = {"block": "⚠", "doubt": "?", "note": "·"}
 
 
@@ -126,6 +128,7 @@ class DoseStep(Step):
 
     def showDoses(self, results) -> None:
         """The table of doses."""
+        from TARECOMETLib.case.interval_table import interval
         from TARECOMETLib.case.panel_table import dose_rows
 
         table = self.ui.doseTable
@@ -135,6 +138,10 @@ class DoseStep(Step):
             for column, word in enumerate(words):
                 item = qt.QTableWidgetItem(word)
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+                if column in MEAN_COLUMNS:
+                    shown = interval(results, MEAN_COLUMNS[column], currentData(self.ui.methodCombo), words[0])
+                    item.setText(shown.text)
+                    item.setToolTip(shown.tooltip)
                 table.setItem(number, column, item)
         table.resizeColumnsToContents()
 

@@ -11,13 +11,15 @@ from slicer.i18n import tr as _
 # What the report needs: figures, and a PDF. Sizes as downloaded, rounded up.
 REPORT_PACKAGES = ("matplotlib>=3.8", "typst>=0.15")
 REPORT_PURPOSE = "TARECOMET: figures and PDF of the report (about 40 MB)"
+STUDY_PACKAGES = ("statsmodels>=0.14", "lifelines>=0.28")
+STUDY_PURPOSE = "TARECOMET: statistics, figures and PDF of the study (about 90 MB)"
 # Slicer's own packages, which an installation must not change under it.
 FROZEN = ("numpy", "scipy", "vtk", "SimpleITK", "pydicom", "highdicom")
 
 
-def missingPackages() -> list:
-    """Requirements of the report that this Python does not fulfil by name."""
-    return [text for text in REPORT_PACKAGES if importlib.util.find_spec(text.partition(">=")[0]) is None]
+def missingPackages(packages=REPORT_PACKAGES) -> list:
+    """Requirements that this Python does not fulfil by name."""
+    return [text for text in packages if importlib.util.find_spec(text.partition(">=")[0]) is None]
 
 
 def constraintsText() -> str:
@@ -31,24 +33,26 @@ def constraintsText() -> str:
     return "\n".join(lines) + "\n"
 
 
-def offerPackages() -> None:
-    """Ask for what the report lacks, saying what for and how large.
+def offerPackages(packages=REPORT_PACKAGES, purpose: str = REPORT_PURPOSE) -> None:
+    """Ask for what is missing, saying what for and how large.
 
+    :param packages: requirements.
+    :param purpose: shown to the person.
     :raises InputError: where the person declines or the installation fails.
     """
     from TARECOMETLib.errors import InputError
 
-    missing = missingPackages()
+    missing = missingPackages(packages)
     if not missing:
         return
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text(constraintsText(), encoding="utf-8")
         try:
-            slicer.packaging.pip_ensure(missing, constraints=constraints, requester=REPORT_PURPOSE)
+            slicer.packaging.pip_ensure(missing, constraints=constraints, requester=purpose)
         except (RuntimeError, OSError) as error:
             raise InputError(
-                _("report"),
+                _("packages"),
                 _("it needs {names}, which were not installed ({error})").format(
                     names=", ".join(missing), error=str(error) or type(error).__name__
                 ),
@@ -56,11 +60,11 @@ def offerPackages() -> None:
             ) from None
         except Exception as error:  # noqa: BLE001 - pip ends in its own family of errors
             raise InputError(
-                _("report"), _("its packages could not be installed ({error})").format(error=error), _("See the log")
+                _("packages"), _("its packages could not be installed ({error})").format(error=error), _("See the log")
             ) from None
-    if missingPackages():
+    if missingPackages(packages):
         raise InputError(
-            _("report"),
+            _("packages"),
             _("it needs {names}, which are not installed").format(names=", ".join(missingPackages())),
             _("Install them from a folder of wheels, or allow the installation"),
         )

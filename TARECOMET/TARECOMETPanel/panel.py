@@ -7,6 +7,8 @@ from slicer.i18n import tr as _
 from .contours_step import ContoursStep
 from .dose_step import DoseStep
 from .images_step import ImagesStep
+from .plan_step import PlanStep
+from .study_step import StudyStep
 from .treatment_step import TreatmentStep
 from .view_step import ViewStep
 
@@ -43,7 +45,11 @@ class Panel:
         self.sceneTimer.setSingleShot(True)
         self.sceneTimer.timeout.connect(self._afterSceneChange)
         self.viewStep = ViewStep(self)
-        self.steps = [ImagesStep(self), ContoursStep(self), TreatmentStep(self), DoseStep(self), self.viewStep]
+        self.planStep = PlanStep(self)
+        self.steps = [
+            *(ImagesStep(self), ContoursStep(self), self.planStep),
+            *(TreatmentStep(self), DoseStep(self), self.viewStep, StudyStep(self)),
+        ]
 
     @property
     def session(self):
@@ -111,7 +117,7 @@ class Panel:
             try:
                 opened = self.session.open()
                 case = self.session.current() if opened is not None else None
-                state = self.session.state(self.busy)
+                state = self.session.state(self.busy, self.planStep.presenter)
             except TarecometError as error:
                 self.say(str(error))
                 return

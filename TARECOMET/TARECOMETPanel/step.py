@@ -1,5 +1,7 @@
 """What all steps of the panel share."""
 
+import qt
+
 
 class Step:
     """One step: its name in the presenter's state, its badge, and what it does when the module comes and goes."""
@@ -64,3 +66,25 @@ def setValue(spin, value) -> None:
 def currentData(combo):
     """Data of the chosen item, None where nothing is chosen."""
     return combo.itemData(combo.currentIndex) if combo.currentIndex >= 0 else None
+
+
+def fillTable(widget, headings, rows, editable=()) -> None:
+    """Fill a table with texts, without signals.
+
+    :param widget: QTableWidget.
+    :param headings: of its columns.
+    :param rows: sequences of text.
+    :param editable: numbers of the columns that can be typed into; True for all.
+    """
+    widget.blockSignals(True)
+    widget.columnCount = len(headings)
+    widget.setHorizontalHeaderLabels(list(headings))
+    widget.rowCount = len(rows)
+    shown = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+    for number, words in enumerate(rows):
+        for column, word in enumerate(words):
+            item = qt.QTableWidgetItem(word)
+            item.setFlags(shown | qt.Qt.ItemIsEditable if editable is True or column in editable else shown)
+            widget.setItem(number, column, item)
+    widget.resizeColumnsToContents()
+    widget.blockSignals(False)

@@ -1,4 +1,4 @@
-"""Step 3: injections, lung shunt, constants."""
+"""Step 4: injections, lung shunt, constants."""
 
 import qt
 from slicer.i18n import tr as _

@@ -1,4 +1,4 @@
-"""Step 5: layouts, colors, isodoses, DVHs that follow the brush, and the dose under the crosshair."""
+"""Step 6: layouts, colors, isodoses, DVHs that follow the brush, and the dose under the crosshair."""
 
 import qt
 import slicer

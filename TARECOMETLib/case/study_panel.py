@@ -134,8 +134,14 @@ def cohort_table(path: Path, plan: StudyPlan | None = None) -> tuple[tuple[str, 
     """
     with open_study(path) as study:
         chosen = locked_plan(study)
-        cohort = read_cohort(study, plan or chosen or StudyPlan())
+        cohort = read_cohort(study, plan or chosen or _unlocked_plan(study))
     return COHORT_COLUMNS, [_cohort_row(cohort, n, chosen is not None) for n in range(len(cohort.patients))]
+
+
+def _unlocked_plan(study: StudyDatabase) -> StudyPlan:
+    """What the table shows before a plan is locked: local deposition where cases brought several methods."""
+    methods = {row["method"] for row in study.rows("doses")}
+    return StudyPlan(dose_method="local") if len(methods) > 1 and "local" in methods else StudyPlan()
 
 
 def _cohort_row(cohort: Cohort, number: int, with_outcomes: bool) -> tuple[str, ...]:

@@ -15,11 +15,16 @@ from ..case.findings import Finding, sort_findings
 from ..case.inputs import Inputs
 from ..case.new_case import dicom_entry
 from ..case.outputs import Written, write_results
-from ..case.panel_state import StepState, panel_state
+from ..case.panel_state import DOSE, OUTDATED, StepState, panel_state
 from ..case.panel_table import typed_balance
 from ..case.phase import KERNEL, LOCAL
+from ..case.plan import computing_inputs, settings_of
+from ..case.plan_panel import PlanPresenter, needs_new_inputs, plan_state
 from ..case.roles import propose_image_roles
 from ..case.steps import Steps, part
+from ..case.study_panel import add_open_case, analysing, charts, open_or_make, study_step
+from ..case.study_rows import Curves, curves_of_phases
+from ..case.typed_injection import injection_from_text
 from ..case.workflow import CaseResults, run_case
 from ..dosimetry.compartments import LIVER, LUNG, OTHER, TERRITORY, TUMOUR
 from ..errors import InputError
@@ -40,15 +45,18 @@ from .contour_tools import (
     with_margin,
 )
 from .coordinates import LPS_TO_RAS, numpy_matrix, vtk_matrix
+from .dvh_chart import POINTS, write_dvh_chart
 from .hierarchy import patient_study_item, place_node
 from .images import array_of_image
 from .isodose import write_isodoses
 from .nodes import find_owned_node, owned_node, remove_node
 from .role_colors import role_color
 from .segmentations import Segment, read_segment, segment_ids, write_segmentation
+from .study_charts import write_study_charts
 from .volumes import read_volume, show_as_dose, write_ct_volume
 
-OPEN_CASE = "OpenCase"
+OPEN_CASE, PLAN, STUDY = "OpenCase", "plan", "study"
+STUDY_PATH, STUDY_HASH = "Study.path", "Study.sha256"
 # Of the sum of an image, between what is in the scene and what its files say: float32 against float64.
 LOADED_TOLERANCE = 1.0e-5
 DERIVED, CHECKERBOARD = "Derived compartments", "Checkerboard"
@@ -75,6 +83,18 @@ def _difference_from_files(node: Any, series: DicomSeries) -> str:
     return ""
 
 
+def _uptake_key(case: Case) -> Any:
+    """What the uptake of a plan follows from."""
+    return (
+        case.case_id,
+        tuple(sorted((role, entry.content_sha256) for role, entry in case.images.items())),
+        tuple((contour.name, contour.role, contour.content_sha256) for contour in case.contours),
+        tuple(sorted(case.registration_lps.items())),
+        case.constants_set,
+        replace(case.settings, resolution_fwhm_mm={}),
+    )
+
+
 class Session:
     """The open patient of a scene.
 
@@ -91,6 +111,8 @@ class Session:
         self._open: CaseNode | None = None
         self._checked: tuple[str, list[Finding]] | None = None
         self._inputs: tuple[Any, Inputs] | None = None
+        self._planned_from: Any = None
+        self._curves: tuple[str, Curves] | None = None
 
     # --- patients ---------------------------------------------------------------------------------------
 
@@ -156,12 +178,17 @@ class Session:
                 return Inputs()
         return self._inputs[1]
 
-    def state(self, busy: str = "") -> dict[str, StepState]:
-        """What the panel shows."""
+    def state(self, busy: str = "", plan: PlanPresenter | None = None) -> dict[str, StepState]:
+        """What the panel shows; ``plan`` is what the step Plan holds."""
         if self.open() is None:
-            return panel_state(Case(case_id="", images={}, contours=()), None, [], busy)
+            nobody = Case(case_id="", images={}, contours=())
+            study = study_step(self.study_path(), False, False, busy)
+            return {**panel_state(nobody, None, [], busy), PLAN: plan_state(nobody, None, busy), STUDY: study}
         case = self.current()
-        return panel_state(case, self._case().results(), self.findings(case), busy)
+        results = self._case().results()
+        steps = panel_state(case, results, self.findings(case), busy)
+        study = study_step(self.study_path(), results is not None, steps[DOSE].badge == OUTDATED, busy)
+        return {**steps, PLAN: plan_state(case, plan, busy), STUDY: study}
 
     # --- images -----------------------------------------------------------------------------------------
 
@@ -413,6 +440,65 @@ class Session:
             )
         return read_segment(node, livers[0].segment_id)
 
+    # --- plan -------------------------------------------------------------------------------------------
+
+    def planning(self) -> Steps[PlanPresenter]:
+        """Read the uptake for a plan; what the value of these steps holds answers to changes at once."""
+        opened = self._case()
+        case = opened.current()
+        yield 0.0, "reading the scene"
+        inputs, _findings = yield from part(computing_inputs(case, opened.inputs()), 0.05, 0.95)
+        self._planned_from = _uptake_key(case)
+        yield 0.95, "planning"
+        return PlanPresenter(case, inputs)
+
+    def plan_fits(self, presenter: PlanPresenter) -> bool:
+        """Whether a plan's uptake is still that of the images and contours in the scene; it follows the lung shunt."""
+        opened = self.open()
+        if opened is None:
+            return False
+        case = opened.current()
+        if _uptake_key(case) != self._planned_from or needs_new_inputs(presenter.case, case):
+            return False
+        if case.lung_shunt_fraction != presenter.case.lung_shunt_fraction:
+            presenter.case = replace(case, plan=presenter.case.plan)
+            presenter.change(settings_of(presenter.case))
+        return True
+
+    def keep_plan(self, presenter: PlanPresenter) -> None:
+        """Store what was decided, and show the predicted DVHs.
+
+        Raises
+        ------
+        InputError
+            What was typed cannot be planned; nothing is stored then.
+        """
+        if presenter.view.problem:
+            raise InputError("plan", presenter.view.problem, "Change it back or type something else", "plan")
+        self.change(plan=presenter.case.plan)
+        dvh = presenter.view.dvh
+        if not dvh:
+            return
+        top = max(float(dose[-1]) for dose, _volume in dvh.values())
+        axis = np.linspace(0.0, max(10.0, 10.0 * float(np.ceil(top / 10.0))), POINTS)
+        curves = {(name, "pre"): np.interp(axis, dose, volume, right=0.0) for name, (dose, volume) in dvh.items()}
+        colors = {name: role_color(OTHER, number) for number, name in enumerate(dvh)}
+        node = self._case().contours_node()
+        for row in contour_rows(node) if node is not None else ():
+            if row.name in colors:
+                colors[row.name] = row.color
+        write_dvh_chart(self.scene, presenter.case.case_id, axis, curves, colors)
+
+    def take_plan_over(self, presenter: PlanPresenter) -> None:
+        """Enter the plan's vials, expected residuals and hours as injections."""
+        typed = [
+            injection_from_text(name, territory, planned, vial, residual, time)
+            for name, territory, planned, vial, residual, time in presenter.treatment_rows()
+        ]
+        if not typed:
+            raise InputError("plan", "no vial is chosen", "Give the treatment week and the time zone first", "plan")
+        self.change(injections=tuple(typed))
+
     # --- dose -------------------------------------------------------------------------------------------
 
     def compute(self) -> Steps[CaseResults]:
@@ -427,6 +513,7 @@ class Session:
                 "scene", "it changed while doses were computed", "Compute again; earlier results were kept"
             )
         opened.store_results(results)
+        self._curves = (case.sha256(), curves_of_phases(results.phases))
         return results
 
     # --- looking ----------------------------------------------------------------------------------------
@@ -490,3 +577,43 @@ class Session:
         inputs = opened.inputs()
         results: CaseResults = yield from part(run_case(case, inputs), 0.05, 0.6)
         return (yield from part(write_results(results, inputs, folder), 0.6, 1.0))
+
+    # --- study ------------------------------------------------------------------------------------------
+
+    def study_path(self) -> Path | None:
+        """File of the study, which lies outside the scene."""
+        text = self.parameter_node.GetParameter(STUDY_PATH)
+        return Path(text) if text else None
+
+    def choose_study(self, path: Path | None) -> None:
+        """Use a study, a new one where the file is not there yet; the scene keeps path and hash alone."""
+        reference = open_or_make(path) if path is not None else None
+        self.parameter_node.SetParameter(STUDY_PATH, reference.path if reference is not None else "")
+        self.parameter_node.SetParameter(STUDY_HASH, reference.sha256 if reference is not None else "")
+
+    def adding_to_study(self) -> Steps[int]:
+        """Add the open case with its doses and histograms; the number of values that were new or changed.
+
+        Histograms are not in the scene: after reopening it the case is computed once more for them.
+        """
+        opened, path = self._case(), self.study_path()
+        results = opened.results()
+        if path is None or results is None:
+            raise InputError("study", "there is no study, or the case has no doses", "Choose a study, compute the case")
+        case = opened.current()
+        if self._curves is None or self._curves[0] != case.sha256():
+            yield 0.0, "reading the scene"
+            computed: CaseResults = yield from part(run_case(case, opened.inputs()), 0.05, 0.9)
+            self._curves = (case.sha256(), curves_of_phases(computed.phases))
+        yield 0.9, "writing"
+        changes = add_open_case(path, case, results, self._curves[1])
+        self.choose_study(path)
+        return changes
+
+    def analysing_study(self, folder: Path) -> Steps[list[Any]]:
+        """Analyse the study into a folder; the charts, as nodes."""
+        path = self.study_path()
+        if path is None:
+            raise InputError("study", "there is none", "Choose a study file")
+        document = yield from analysing(path, folder)
+        return write_study_charts(self.scene, charts(document))

@@ -119,7 +119,7 @@ class TestPackages(PanelTestCase):
         from TARECOMETLib.errors import InputError
 
         with (
-            mock.patch.object(self.packages, "missingPackages", lambda: ["typst>=0.15"]),
+            mock.patch.object(self.packages, "missingPackages", lambda _packages: ["typst>=0.15"]),
             self.assertRaisesRegex(InputError, "typst"),
         ):
             self.packages.offerPackages()
@@ -186,6 +186,78 @@ class TestWalk(PanelTestCase):
         self.assertEqual(self.panel.busy, "")
         self.host.settle()
         self.assertIn("to do", self.ui.imagesBadge.text)
+
+    def test_a_plan_goes_from_goals_to_vials_and_into_the_treatment(self):
+        from TARECOMETPanel.walk import wait
+
+        opened = self.ready()
+        ui, step = self.ui, self.panel.planStep
+        injections = len(opened.stored().injections)
+        ui.planButton.click()
+        wait(self.panel)
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertIn("done", ui.planBadge.text)
+        self.assertEqual(ui.activitiesTable.rowCount, injections)
+        self.assertGreater(ui.criteriaTable.rowCount, 2)
+        self.assertFalse(ui.orderButton.enabled)
+        self.assertIn("time zone", ui.orderButton.toolTip)
+        ui.activitiesTable.item(0, 1).setText("much")
+        self.assertIn("is not a number", ui.messageLabel.text)
+        ui.activitiesTable.item(0, 1).setText("1.25")
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual(ui.activitiesTable.item(0, 1).text(), "1.250")
+        self.assertEqual(opened.stored().plan.injections[0].prescribed_gbq, 1.25)
+        before = opened.current().sha256()
+        ui.weekEdit.text = "2026-02-30"
+        ui.timeZoneEdit.text = "Europe/Paris"
+        self.panel.attempt(step.onSettings)
+        self.assertIn("2026-02-30", ui.messageLabel.text)
+        ui.weekEdit.text = "2026-03-10"
+        self.panel.attempt(step.onSettings)
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual(opened.current().sha256(), before)
+        self.assertGreater(ui.vialsTable.rowCount, 0)
+        step.onVial(0)
+        self.panel.refresh()
+        self.assertTrue(ui.takeOverButton.enabled, ui.takeOverButton.toolTip)
+        ui.takeOverButton.click()
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual([injection.time[:7] for injection in opened.stored().injections], ["2026-03"] * injections)
+        if ui.tradeOffSlider.enabled:
+            ui.tradeOffSlider.value = 0
+            self.assertIsNone(opened.stored().plan.injections[0].prescribed_gbq)
+
+    def test_the_open_case_goes_into_the_study_and_the_scene_keeps_no_patient_of_it(self):
+        from TARECOMETPanel.walk import wait
+
+        opened, ui = self.ready(), self.ui
+        self.assertFalse(ui.addCaseButton.enabled)
+        place = self.folder / "our study é.sqlite"
+        ui.studyEdit.text = str(place)
+        self.panel.attempt(self.panel.steps[-1].onPath, ui.studyEdit.text)
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertTrue(place.is_file())
+        self.assertIn("Compute the open case first", ui.addCaseButton.toolTip)
+        ui.computeButton.click()
+        wait(self.panel)
+        count = self.scene.GetNumberOfNodes()
+        ui.addCaseButton.click()
+        wait(self.panel)
+        self.assertIn("new or changed", ui.messageLabel.text)
+        self.assertEqual(ui.cohortTable.rowCount, 1)
+        self.assertEqual(ui.cohortTable.item(0, 0).text(), opened.stored().case_id)
+        ui.cohortTable.setCurrentCell(0, 0)
+        self.assertEqual(ui.followUpTable.rowCount, 1)
+        column = list(self.panel.steps[-1].rows[0].values).index("last_contact")
+        ui.followUpTable.item(0, column).setText("31.31.2026")
+        self.assertIn("31.31.2026", ui.messageLabel.text)
+        ui.followUpTable.item(0, column).setText("2027-02-01")
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual(ui.followUpTable.item(0, column).text(), "2027-02-01")
+        self.assertEqual(self.scene.GetNumberOfNodes(), count)
+        node = self.panel.session.parameter_node
+        texts = [node.GetParameter(name) for name in node.GetParameterNames()]
+        self.assertFalse([text for text in texts if "2027-02-01" in text])
 
     def test_after_closing_a_scene_the_brush_still_spares_the_liver_and_the_crosshair_is_heard(self):
         import slicer

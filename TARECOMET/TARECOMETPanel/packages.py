@@ -65,7 +65,7 @@ def offerPackages(packages=REPORT_PACKAGES, purpose: str = REPORT_PURPOSE) -> No
     if missingPackages(packages):
         raise InputError(
             _("packages"),
-            _("it needs {names}, which are not installed").format(names=", ".join(missingPackages())),
+            _("it needs {names}, which are not installed").format(names=", ".join(missingPackages(packages))),
             _("Install them from a folder of wheels, or allow the installation"),
         )
 

@@ -248,7 +248,7 @@ class TestWalk(PanelTestCase):
         self.assertEqual(ui.cohortTable.item(0, 0).text(), opened.stored().case_id)
         ui.cohortTable.setCurrentCell(0, 0)
         self.assertEqual(ui.followUpTable.rowCount, 1)
-        column = list(self.panel.steps[-1].rows[0].values).index("last_contact")
+        column = list(self.panel.steps[-1].rows[0].values).index("last_contact_date")
         ui.followUpTable.item(0, column).setText("31.31.2026")
         self.assertIn("31.31.2026", ui.messageLabel.text)
         ui.followUpTable.item(0, column).setText("2027-02-01")

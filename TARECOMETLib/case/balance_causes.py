@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..imaging.emission import EmissionFacts, hours_between
+from ..imaging.emission import Y90_POSITRON_FRACTION, EmissionFacts, hours_between
 from ..physics.nuclides import ConstantsSet
 from ..units import BQ_PER_MBQ, G_PER_KG, MBQ_PER_GBQ
 from .document import Case
@@ -12,7 +12,6 @@ from .document import Case
 # A cause is named where it alone would leave a balance that is quiet (DEFINITIONS: 0.85 to 1.15).
 _FITS = (0.85, 1.15)
 _MBQ_PER_MCI = 37.0
-_POSITRONS_Y90 = 3.186e-5
 # Positron fractions of nuclides that scanners are set to by mistake (ENSDF).
 _POSITRONS = (("18F", 0.967), ("68Ga", 0.891), ("89Zr", 0.227), ("86Y", 0.319))
 
@@ -45,7 +44,7 @@ def known_causes(case: Case, facts: EmissionFacts | None, constants: ConstantsSe
         Cause("mci-typed-as-mbq", "a vial activity in mCi that was entered as MBq", _MBQ_PER_MCI),
     ]
     for nuclide, fraction in _POSITRONS:
-        factor = _POSITRONS_Y90 / fraction
+        factor = Y90_POSITRON_FRACTION / fraction
         causes.append(Cause("wrong-isotope", f"a scanner set to {nuclide} instead of 90Y", factor))
     if facts is None or not facts.scan_start or not case.injections:
         return causes

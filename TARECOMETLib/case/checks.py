@@ -7,7 +7,7 @@ from datetime import datetime
 from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.compartments import LIVER, TERRITORY, TUMOUR
 from ..errors import InputError
-from ..imaging.emission import COUNTS, concentration_factor, hours_between, require_nuclide_half_life
+from ..imaging.emission import COUNTS, concentration_factor, hours_between
 from ..imaging.header_remarks import HEADER_REMARKS
 from ..physics.nuclides import constants_set
 from .contour_rules import check_contours
@@ -16,6 +16,7 @@ from .evidence import check_evidence
 from .findings import BLOCK, DOUBT, NOTE, Finding, from_error
 from .inputs import Inputs
 from .plausibility import check_plausibility
+from .scanner_nuclide import check_scanner_nuclide
 
 _ADMINISTRATION_DIFFERENCE_H = 1.0
 
@@ -142,8 +143,6 @@ def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
         try:
             if facts is None:
                 raise InputError(role, "what its values mean is not known", "Write its emission facts into the case")
-            if role in (Y90_PET, Y90_SPECT):
-                require_nuclide_half_life(facts, constants.nuclide, role)
             if calibration == ABSOLUTE:
                 if role == MAA_SPECT:
                     raise InputError(
@@ -157,6 +156,8 @@ def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
                 raise InputError(role, "its units are not known", f'Write "{COUNTS}" or "Bq/mL"', "units")
         except InputError as error:
             found.append(from_error(error))
+        if role in (Y90_PET, Y90_SPECT):
+            found.extend(check_scanner_nuclide(case, role))
         for code in (facts.remarks or ()) if facts is not None else ():
             severity, message, mend = HEADER_REMARKS.get(code, (NOTE, f"its header is odd: {code}", ""))
             found.append(Finding(severity, code, role, message, mend))
@@ -165,9 +166,5 @@ def _emission(case: Case, _inputs: Inputs) -> list[Finding]:
                 Finding(
                     DOUBT, "nuclide", role, f"its nuclide is {facts.radionuclide}, expected Tc-99m", "Check the role"
                 )
-            )
-        if role == Y90_PET and facts is not None and facts.radionuclide not in (None, "Y-90"):
-            found.append(
-                Finding(BLOCK, "nuclide", role, f"its nuclide is {facts.radionuclide}, expected Y-90", "Check the role")
             )
     return found

@@ -30,6 +30,7 @@ from ..physics.voxel_kernel import voxel_kernel
 from ..units import BQ_PER_MBQ
 from .document import Case
 from .recovery import Recovered, collect_recovered, recover
+from .scanner_nuclide import nuclide_correction
 from .steps import Steps, part
 from .uncertainty import PhaseUncertainty, phase_uncertainty
 from .uncertainty_check import Sampling
@@ -197,6 +198,8 @@ def image_density(case: Case, constants: ConstantsSet, role: str, image: Volume,
     if calibration == ABSOLUTE:
         assert facts is not None
         factor = concentration_factor(facts, constants.half_life_h, role) / BQ_PER_MBQ
+        undone = nuclide_correction(case, role)
+        factor *= undone.factor if undone is not None else 1.0
     else:
         factor = 1.0 / image.geometry.voxel_volume_ml
     values = image.array.astype(np.float32) * np.float32(factor)

@@ -16,6 +16,7 @@ from .balance_causes import causes_sentence, matching_causes
 from .document import DIAGNOSTIC, MAA_CT, Y90_CT, Y90_PET, Y90_SPECT, Case
 from .findings import BLOCK, DOUBT, Finding
 from .inputs import Inputs
+from .scanner_nuclide import nuclide_correction
 
 # Field of view over net activity: published -6 +- 11 % (doi:10.1186/s13550-019-0533-6), upward where nothing is.
 _FIELD_QUIET, _FIELD_DOUBT = (0.6, 1.8), (0.3, 3.0)
@@ -55,9 +56,11 @@ def field_ratio(case: Case, role: str, image: Volume) -> float | None:
     try:
         factor = concentration_factor(facts, constants.half_life_h, role)
         by_slice = slice_factors(facts, constants.half_life_h, len(image.array), role)
+        undone = nuclide_correction(case, role)
     except InputError:
         return None
     per_slice = image.array.sum(axis=(1, 2), dtype=np.float64) * by_slice[:, 0, 0]
+    factor *= undone.factor if undone is not None else 1.0
     found_mbq = float(per_slice.sum()) * image.geometry.voxel_volume_ml * factor / BQ_PER_MBQ
     net = sum(i.net_mbq * constants.decay_factor(hours_between(i.time, facts.scan_start)) for i in case.injections)
     return found_mbq / net

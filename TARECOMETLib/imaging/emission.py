@@ -15,6 +15,8 @@ from .suv import SUV_UNITS, suv_normalizer
 
 BECQUEREL_PER_ML = "Bq/mL"
 COUNTS = "counts"
+# Selwyn 2007, doi:10.1016/j.apradiso.2006.08.009: internal pair production of 90Y.
+Y90_POSITRON_FRACTION = 3.186e-5
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,60 @@ def require_nuclide_half_life(facts: EmissionFacts, nuclide: str, where: str) ->
             "The scanner was set to another nuclide: reconstruct it with the right one",
             "wrong-half-life",
         )
+
+
+@dataclass(frozen=True)
+class OtherNuclide:
+    """What undoes a scanner that was set to another nuclide.
+
+    Parameters
+    ----------
+    decay : float
+        Right over wrong decay correction within the frame.
+    branching : float
+        Wrong over right positron fraction.
+    """
+
+    decay: float
+    branching: float
+
+    @property
+    def factor(self) -> float:
+        """Both together."""
+        return self.decay * self.branching
+
+
+def undo_other_nuclide(facts: EmissionFacts, half_life_h: float, where: str) -> OtherNuclide:
+    """Factors that turn values corrected with the header's nuclide into those of 90Y, for one bed.
+
+    The mean over a frame of length Δ was brought to its start by λΔ / (1 - exp(-λΔ)) with the wrong λ, and counts
+    were divided by the wrong positron fraction.
+
+    Parameters
+    ----------
+    facts : EmissionFacts
+    half_life_h : float
+        The right one.
+    where : str
+        Image's name for messages.
+
+    Raises
+    ------
+    InputError
+        Where the header has no half-life, frame duration or positron fraction.
+    """
+    if not facts.half_life_h or not facts.frame_duration_s or not facts.positron_fraction:
+        raise InputError(
+            where,
+            "the scanner was set to another nuclide, and its frame duration or positron fraction is missing",
+            "Write frame_duration_s and positron_fraction into the case's emission facts, or reconstruct it",
+            "wrong-half-life",
+        )
+    right, wrong = (
+        math.log(2.0) * facts.frame_duration_s / SECONDS_PER_HOUR / hours for hours in (half_life_h, facts.half_life_h)
+    )
+    decay = (right / -math.expm1(-right)) / (wrong / -math.expm1(-wrong))
+    return OtherNuclide(decay, facts.positron_fraction / Y90_POSITRON_FRACTION)
 
 
 def concentration_factor(facts: EmissionFacts, half_life_h: float, where: str) -> float:

@@ -10,8 +10,10 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
-from .analysis_outcome import power_result, progression_results, simex_results, toxicity_results, window_results
-from .analysis_response import difference_result, dose_response_results, lesion_pairs, patient_pairs, response_table
+from .analysis_dose_response import dose_response_results
+from .analysis_outcome import power_result, simex_results, toxicity_results, window_results
+from .analysis_progression import progression_results
+from .analysis_response import difference_result, lesion_pairs, patient_pairs, response_table
 from .cohort import Cohort, read_cohort
 from .concordance import concordance_results
 from .database import StudyDatabase

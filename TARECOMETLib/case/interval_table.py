@@ -76,6 +76,9 @@ def interval(
     bias = entry["uncertainty"].get("blur_bias_percent")
     if bias is not None and abs(bias) >= 1.0:
         words.append(f"blur, not in the interval: {bias:+.0f} %")
+    better = entry["uncertainty"].get("blur_corrected")
+    if better is not None and method == "local" and live_mean_gy is None:
+        words.append(f"corrected for blur: {better['mean_gy']:.0f} ± {better['mean_uncertainty_gy']:.0f} Gy")
     return Interval(f"{shown:.{decimals}f} ± {sd * factor:.{decimals}f}", "; ".join(words))
 
 

@@ -160,6 +160,11 @@ def _compartment(results: CaseResults, phase: Phase, entry: dict[str, Any]) -> C
     )
 
 
+def _corrected(stored: dict[str, Any]) -> tuple[float, float] | None:
+    better = stored.get("blur_corrected")
+    return (better["mean_gy"], better["mean_uncertainty_gy"]) if better else None
+
+
 def _band(stored: dict[str, Any]) -> tuple[tuple[float, float, float], ...]:
     band = stored.get("sampling", {}).get("dvh_band")
     return tuple(zip(band["volume_percent"], band["low_gy"], band["high_gy"], strict=True)) if band else ()
@@ -174,6 +179,7 @@ def _uncertain(stored: dict[str, Any] | None) -> dict[str, Any]:
         "budget": tuple((line["source"], line["uncertainty_gy"], line["share"]) for line in stored["budget"]),
         "noise_sd_gy": stored.get("noise_sd_gy"),
         "blur_bias_percent": stored.get("blur_bias_percent"),
+        "blur_corrected": _corrected(stored),
         "band": _band(stored),
         "margins": tuple((entry["margin_mm"], entry["mean_gy"]) for entry in stored.get("margins", [])),
     }

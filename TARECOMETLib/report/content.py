@@ -90,6 +90,8 @@ class CompartmentDose:
         Part of the SD of voxel doses that is image noise.
     blur_bias_percent : float or None
         What blur is expected to take off the mean; not in the uncertainty.
+    blur_corrected : tuple of (float, float) or None
+        Mean local dose corrected for blur as a sphere, and its standard uncertainty, in Gy.
     margins : tuple of (float, float)
         Margin on the contour in mm and mean local dose in Gy.
     band : tuple of (float, float, float)
@@ -116,6 +118,7 @@ class CompartmentDose:
     budget: tuple[tuple[str, float, float], ...] = ()
     noise_sd_gy: float | None = None
     blur_bias_percent: float | None = None
+    blur_corrected: tuple[float, float] | None = None
     margins: tuple[tuple[float, float], ...] = ()
     band: tuple[tuple[float, float, float], ...] = ()
     recovered_gy: float | None = None

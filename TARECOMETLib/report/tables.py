@@ -39,6 +39,8 @@ COMPARTMENT_COLUMNS = (
     "main_uncertainty",
     "noise_sd_gy",
     "blur_bias_percent",
+    "blur_corrected_mean_gy",
+    "blur_corrected_uncertainty_gy",
 )
 BUDGET_COLUMNS = ("case_id", "results", "phase", "compartment", "source", "uncertainty_gy", "share_of_variance")
 MARGIN_COLUMNS = ("case_id", "results", "phase", "compartment", "margin_mm", "mean_gy")
@@ -173,6 +175,7 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
             **(ratio if method == "local" else {}),
             "resolved": entry.resolved,
             **_uncertainty(entry, dvh.mean_gy()),
+            **(_corrected(entry) if method == "local" else {}),
             # Only there where a tissue is given: columns of their own.
             **entry.biological.get(method, {}),
             **{f"probability: {model}": value for model, value in entry.effects.get(method, ())},
@@ -190,6 +193,13 @@ def _figures(entry: CompartmentDose) -> Iterable[dict[str, Any]]:
             "mass_g": entry.mass_g,
             "mean_gy": mean_gy,
         }
+
+
+def _corrected(entry: CompartmentDose) -> dict[str, Any]:
+    if entry.blur_corrected is None:
+        return {}
+    mean, sd = entry.blur_corrected
+    return {"blur_corrected_mean_gy": mean, "blur_corrected_uncertainty_gy": sd}
 
 
 def _uncertainty(entry: CompartmentDose, mean_gy: float) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def check(
     from ..case.finding_references import reference_of
     from ..case.findings import BLOCK, Finding, sort_findings
     from ..case.inputs import load_inputs
+    from ..case.quantification import quantification
     from ..case.results import finding_document
     from ..case.stale import stale_results
     from ..case.undetectable import UNDETECTABLE
@@ -95,7 +96,14 @@ def check(
     )
     if as_json:
         unseen = {"undetectable": [asdict(item) for item in UNDETECTABLE]} if limits else {}
-        print_json({"case_id": document.case_id, "findings": [finding_document(f) for f in found], **unseen})
+        print_json(
+            {
+                "case_id": document.case_id,
+                "findings": [finding_document(f) for f in found],
+                "quantification": quantification(document),
+                **unseen,
+            }
+        )
     else:
         for finding in found:
             reason = f" Accepted: {finding.accepted}." if finding.accepted else ""

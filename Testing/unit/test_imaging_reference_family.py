@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from dicom_support import NO_SHARED, SHARED, RefusalMixin
+from dicom_support import NO_SHARED, SHARED, RefusalMixin, propose
 
+from TARECOMETLib.case.quantification import quantification
 from TARECOMETLib.imaging.dicom_series import read_series, scan_dicom
 from TARECOMETLib.imaging.emission import concentration_at_injection_factor, concentration_factor, slice_factors
 from TARECOMETLib.imaging.emission_header import emission_facts
@@ -71,6 +72,21 @@ class TestTheFamily(RefusalMixin, unittest.TestCase):
 
     def test_as_given(self):
         self.assert_suv(self.written(lambda d, item, n: None))
+
+    def test_gives_both_factors_in_a_new_case(self):
+        def admin(dataset, item, number):
+            dataset.DecayCorrection = "ADMIN"
+
+        told = quantification(propose(self.written(admin)).case)["y90_pet"]
+        self.assertAlmostEqual(told["bq_ml_per_value_at_scan"], 2.0 ** (-1.0 / HALF_LIFE_H), places=9)
+        self.assertAlmostEqual(told["bq_ml_per_value_at_injection"], 1.0, places=9)
+
+        def counts(dataset, item, number):
+            dataset.Units = "CNTS"
+
+        told = quantification(propose(self.written(counts)).case)["y90_pet"]
+        self.assertNotIn("bq_ml_per_value_at_scan", told)
+        self.assertIn("counts", told["refused"])
 
     def test_in_suv_by_body_surface(self):
         def change(dataset, item, number):

@@ -24,6 +24,7 @@ class PlanStep(Step):
 
         ui, attempt = self.ui, self.panel.attempt
         self.presenter = None
+        self.draft = []
         self.planTip, self.orderTip = ui.planButton.toolTip, ui.orderButton.toolTip
         ui.planButton.clicked.connect(lambda _checked=False: attempt(self.onPlan))
         presets = [
@@ -32,8 +33,11 @@ class PlanStep(Step):
         ]
         fill(ui.presetCombo, presets, "")
         ui.presetCombo.currentIndexChanged.connect(lambda _index: attempt(self.onSettings))
-        ui.weekEdit.editingFinished.connect(lambda: attempt(self.onSettings))
-        ui.timeZoneEdit.editingFinished.connect(lambda: attempt(self.onSettings))
+        fill(ui.bilirubinCombo, [("mg/dL", "mg/dL"), ("µmol/L", "µmol/L")], "mg/dL")
+        ui.bilirubinCombo.currentIndexChanged.connect(lambda _index: attempt(self.onSettings))
+        for edit in (ui.bilirubinEdit, ui.weekEdit, ui.timeZoneEdit, ui.sizesEdit):
+            edit.editingFinished.connect(lambda: attempt(self.onSettings))
+        ui.goalsTable.cellChanged.connect(lambda row, _column: attempt(self.onGoal, row))
         ui.residualSpin.valueChanged.connect(lambda _value: attempt(self.onSettings))
         ui.activitiesTable.cellChanged.connect(lambda row, column: attempt(self.onActivity, row, column))
         ui.tradeOffSlider.valueChanged.connect(lambda value: attempt(self.onTradeOff, value))
@@ -60,37 +64,90 @@ class PlanStep(Step):
         """What was decided belongs to the case; the predicted DVHs follow."""
         self.session.keep_plan(self.presenter)
 
-    def onSettings(self) -> None:
-        """Goals, treatment week, time zone, expected residual."""
+    def texts(self):
+        """What stands in the fields of goals and vials."""
         from dataclasses import replace
 
-        from TARECOMETLib.case.plan import planned_entries, settings_of
-        from TARECOMETLib.case.plan_document import VialOrder
-        from TARECOMETLib.planning.treatment_calendar import WorkingHours, typed_date
+        from TARECOMETLib.case.plan_texts import texts_of
 
         ui = self.ui
+        return replace(
+            texts_of(self.settings()),
+            preset=currentData(ui.presetCombo) or "",
+            bilirubin=ui.bilirubinEdit.text,
+            bilirubin_unit=currentData(ui.bilirubinCombo),
+            time_zone=ui.timeZoneEdit.text,
+            weeks=ui.weekEdit.text,
+            sizes_gbq=ui.sizesEdit.text,
+        )
+
+    def planned(self):
+        """The case whose plan is shown."""
+        return self.presenter.case if self.presenter is not None else self.session.current()
+
+    def settings(self):
+        """Settings of the plan that is shown."""
+        from TARECOMETLib.case.plan import settings_of
+
+        return settings_of(self.planned())
+
+    def onSettings(self) -> None:
+        """Goals, bilirubin, treatment weeks, time zone, vial sizes, expected residual."""
+        from dataclasses import replace
+
+        from TARECOMETLib.case.plan import planned_entries
+        from TARECOMETLib.case.plan_texts import settings_from_texts
+        from TARECOMETLib.planning.treatment_calendar import typed_date
+
         if self.session.open() is None:
             return
-        case = self.presenter.case if self.presenter is not None else self.session.current()
-        settings = settings_of(case)
-        zone, week = ui.timeZoneEdit.text.strip(), ui.weekEdit.text.strip()
-        order = settings.vials
-        if zone:
-            working = WorkingHours(zone) if order is None else replace(order.working, time_zone=zone)
-            order = VialOrder(working) if order is None else replace(order, working=working)
-            order = replace(order, weeks=(week,) if week else ())
-        residual = ui.residualSpin.value / 100.0
-        entries = tuple(replace(entry, expected_residual=residual) for entry in planned_entries(case))
-        if zone and week:
-            # The typed week rules: an injection dated into another one, or a vial of another, is let go of.
-            working_days = {day.date().isoformat() for day in working.in_week(typed_date(week, _("treatment week")))}
-            entries = tuple(e if e.date in working_days else replace(e, date="", vial=None) for e in entries)
-        changed = replace(settings, preset=currentData(ui.presetCombo) or "", vials=order, injections=entries)
+        changed = settings_from_texts(self.texts(), self.settings())
+        residual = self.ui.residualSpin.value / 100.0
+        entries = tuple(replace(entry, expected_residual=residual) for entry in planned_entries(self.planned()))
+        if changed.vials is not None and changed.vials.weeks:
+            # The typed weeks rule: an injection dated into another one, or a vial of another, is let go of.
+            weeks = [typed_date(week, _("treatment week")) for week in changed.vials.weeks]
+            days = {day.date().isoformat() for week in weeks for day in changed.vials.working.in_week(week)}
+            entries = tuple(e if e.date in days else replace(e, date="", vial=None) for e in entries)
+        self.change(replace(changed, injections=entries))
+
+    def change(self, settings) -> None:
+        """Other settings: stored, and planned with where the uptake is known."""
         if self.presenter is None:
-            self.session.change(plan=changed)
+            self.session.change(plan=settings)
             return
-        self.presenter.change(changed)
+        self.presenter.change(settings)
         self.keep()
+
+    def goals(self):
+        """Goals in force."""
+        from TARECOMETLib.case.plan import planned_entries, spheres_of
+        from TARECOMETLib.case.plan_document import plan_goals
+
+        case = self.planned()
+        territories = len({entry.territory for entry in planned_entries(case)})
+        return plan_goals(self.settings(), territories, spheres_of(case))
+
+    def onGoal(self, row: int) -> None:
+        """A goal was typed: it takes the place of the published one; without figures the published one comes back."""
+        from dataclasses import replace
+
+        from TARECOMETLib.case.plan_texts import GOAL_COLUMNS, goal_from_texts
+
+        table, goals = self.ui.goalsTable, self.goals()
+        items = [table.item(row, column) for column in range(len(GOAL_COLUMNS))]
+        cells = [item.text().strip() if item is not None else "" for item in items]
+        before = goals[row] if row < len(goals) else None
+        settings = self.settings()
+        kept = tuple(goal for goal in settings.goals if goal != before)
+        has_figure = bool(cells[2] or cells[3])
+        if before is None and not (cells[0] and has_figure):
+            self.draft = cells
+            return
+        if before is None or has_figure:
+            kept = (*kept, goal_from_texts(cells, before))
+        self.draft = []
+        self.change(replace(settings, goals=kept))
 
     def onActivity(self, row: int, column: int) -> None:
         """A typed net activity; empty gives it back to the plan."""
@@ -140,8 +197,7 @@ class PlanStep(Step):
 
     def show(self, case, state) -> None:
         """Show the plan."""
-        from TARECOMETLib.case.plan import settings_of
-        from TARECOMETLib.case.plan_panel import CRITERION_HEADINGS, VIAL_HEADINGS
+        from TARECOMETLib.case.plan_panel import CRITERION_HEADINGS, MODEL_HEADINGS, VIAL_HEADINGS
 
         ui = self.ui
         if self.presenter is not None and not self.session.plan_fits(self.presenter):
@@ -151,22 +207,15 @@ class PlanStep(Step):
         self.panel.enable(ui.planButton, actions["plan"], self.planTip)
         for button in (ui.orderButton, ui.takeOverButton):
             self.panel.enable(button, actions["order"], self.orderTip if button is ui.orderButton else self.takeTip())
-        for widget in (ui.presetCombo, ui.weekEdit, ui.timeZoneEdit, ui.residualSpin):
+        inputs = (ui.presetCombo, ui.bilirubinEdit, ui.bilirubinCombo, ui.goalsTable, ui.weekEdit, ui.timeZoneEdit)
+        for widget in (*inputs, ui.sizesEdit, ui.residualSpin):
             widget.enabled = case is not None
         if case is not None:
-            settings = settings_of(case)
-            pairs = [(ui.presetCombo.itemText(n), ui.presetCombo.itemData(n)) for n in range(ui.presetCombo.count)]
-            fill(ui.presetCombo, pairs, settings.preset)
-            order = settings.vials
-            if not ui.weekEdit.hasFocus():
-                ui.weekEdit.text = order.weeks[0] if order is not None and order.weeks else ui.weekEdit.text
-            if order is not None and not ui.timeZoneEdit.hasFocus():
-                ui.timeZoneEdit.text = order.working.time_zone
-            if settings.injections:
-                setValue(ui.residualSpin, 100.0 * settings.injections[0].expected_residual)
+            self.showSettings()
         ui.activitiesTable.enabled = ui.vialsTable.enabled = view is not None
         rows = [(name, f"{gbq:.3f}") for name, gbq in view.activities] if view is not None else []
         fillTable(ui.activitiesTable, [_("Injection"), _("Net (GBq)")], rows, editable={1})
+        fillTable(ui.modelsTable, [_(h) for h in MODEL_HEADINGS], view.models if view is not None else ())
         fillTable(ui.criteriaTable, [_(h) for h in CRITERION_HEADINGS], view.criteria if view is not None else ())
         fillTable(ui.vialsTable, [_(h) for h in VIAL_HEADINGS], view.vials if view is not None else ())
         curve = view.curve[0] if view is not None else ()
@@ -183,6 +232,26 @@ class PlanStep(Step):
             ui.tradeOffSlider.blockSignals(False)
         lines = [words, *view.windows, *view.notes] if view is not None else []
         ui.planLabel.text = "\n".join(line for line in lines if line)
+
+    def showSettings(self) -> None:
+        """Show goals, calendar and residual, not under a person's hand."""
+        from TARECOMETLib.case.plan_texts import GOAL_COLUMNS, goal_texts, texts_of
+
+        ui, settings = self.ui, self.settings()
+        texts = texts_of(settings)
+        for combo, value in ((ui.presetCombo, texts.preset), (ui.bilirubinCombo, texts.bilirubin_unit)):
+            fill(combo, [(combo.itemText(n), combo.itemData(n)) for n in range(combo.count)], value)
+        shown = [(ui.bilirubinEdit, texts.bilirubin), (ui.sizesEdit, texts.sizes_gbq)]
+        if settings.vials is not None:
+            shown += [(ui.timeZoneEdit, texts.time_zone), (ui.weekEdit, texts.weeks)]
+        for edit, text in shown:
+            if not edit.hasFocus():
+                edit.text = text
+        if settings.injections:
+            setValue(ui.residualSpin, 100.0 * settings.injections[0].expected_residual)
+        rows = [goal_texts(goal) for goal in self.goals()]
+        rows.append(self.draft or [""] * len(GOAL_COLUMNS))
+        fillTable(ui.goalsTable, [_(column) for column in GOAL_COLUMNS], rows, editable=True)
 
     def takeTip(self) -> str:
         """Tooltip of the button that takes the order over."""

@@ -207,6 +207,23 @@ class TestWalk(PanelTestCase):
         self.assertEqual(ui.messageLabel.text, "")
         self.assertEqual(ui.activitiesTable.item(0, 1).text(), "1.250")
         self.assertEqual(opened.stored().plan.injections[0].prescribed_gbq, 1.25)
+        self.assertGreaterEqual(ui.modelsTable.rowCount, 3)
+        goals = [goal.volume for goal in step.goals()]
+        limit = goals.index("whole normal liver")
+        published = ui.goalsTable.item(limit, 3).text()
+        ui.goalsTable.item(limit, 3).setText("41")
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual([goal.at_most for goal in opened.stored().plan.goals], [41.0])
+        row = next(n for n, goal in enumerate(step.goals()) if goal.at_most == 41.0)
+        ui.goalsTable.item(row, 3).setText("")
+        self.assertEqual(opened.stored().plan.goals, ())
+        row = next(n for n, goal in enumerate(step.goals()) if goal.volume == "whole normal liver")
+        self.assertEqual(ui.goalsTable.item(row, 3).text(), published)
+        ui.bilirubinEdit.text = "1.6"
+        self.panel.attempt(step.onSettings)
+        self.assertEqual(
+            [goal.at_most for goal in step.goals() if goal.volume == "whole normal liver" and goal.cumulative], [50.0]
+        )
         before = opened.current().sha256()
         ui.weekEdit.text = "2026-02-30"
         ui.timeZoneEdit.text = "Europe/Paris"

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from .bench_live import live_rows
 from .output import print_json, print_table
 
 _GRIDS = {
@@ -26,6 +27,7 @@ def bench(
     for grid, (shape, spacing) in _GRIDS.items():
         rows += _convolution(grid, shape, spacing, direct)
     rows += _histogram()
+    rows += live_rows()
     if as_json:
         print_json({"rows": rows})
         return

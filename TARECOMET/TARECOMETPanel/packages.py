@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 # What the report needs: figures, and a PDF. Sizes as downloaded, rounded up.
 REPORT_PACKAGES = ("matplotlib>=3.8", "typst>=0.15")
 REPORT_PURPOSE = "TARECOMET: figures and PDF of the report (about 40 MB)"
-STUDY_PACKAGES = ("statsmodels>=0.14", "lifelines>=0.28")
-STUDY_PURPOSE = "TARECOMET: statistics, figures and PDF of the study (about 90 MB)"
+STUDY_PACKAGES = ("lifelines>=0.28",)
+STUDY_PURPOSE = "TARECOMET: statistics, figures and PDF of the study (about 70 MB)"
 # Slicer's own packages, which an installation must not change under it.
 FROZEN = ("numpy", "scipy", "vtk", "SimpleITK", "pydicom", "highdicom")
 

@@ -6,6 +6,20 @@ import time
 from statistics import median
 from typing import Any
 
+import numpy as np
+import slicer
+
+from ..imaging.geometry import VolumeGeometry
+from ..imaging.volume import Volume
+from .case_node import CaseNode, add_case_node
+from .contour_tools import new_contour
+from .coordinates import vtk_matrix
+from .headless import HeadlessSlicer
+from .images import set_image_scalars
+from .live_dose import LiveDose
+from .segmentations import ijk_to_ras
+from .volumes import write_dose_volume
+
 _STROKES = 21
 _CONTOUR_SHAPE, _CONTOUR_MM = (200, 330, 330), 1.5
 _DOSE_SHAPE, _DOSE_MM = (110, 200, 200), 2.5
@@ -19,34 +33,15 @@ _BALLS = (
 
 
 def live_rows() -> list[dict[str, Any]]:
-    """One row against a full recompute of chart and metrics; none where slicer-core is not installed.
+    """One row against a full recompute of chart and metrics.
 
     Times are medians: a person paints once, not best of several.
     """
-    try:
-        import slicer  # noqa: F401
-    except ImportError:
-        return []
-    from ..mrml.headless import HeadlessSlicer
-
     with HeadlessSlicer() as headless:
         return [_row(headless.scene)]
 
 
 def _row(scene: Any) -> dict[str, Any]:
-    import numpy as np
-    import slicer
-
-    from ..imaging.geometry import VolumeGeometry
-    from ..imaging.volume import Volume
-    from ..mrml.case_node import CaseNode, add_case_node
-    from ..mrml.contour_tools import new_contour
-    from ..mrml.coordinates import vtk_matrix
-    from ..mrml.images import set_image_scalars
-    from ..mrml.live_dose import LiveDose
-    from ..mrml.segmentations import ijk_to_ras
-    from ..mrml.volumes import write_dose_volume
-
     contour_grid = VolumeGeometry.from_components(_CONTOUR_SHAPE, spacing_mm=(_CONTOUR_MM,) * 3)
     dose_grid = VolumeGeometry.from_components(_DOSE_SHAPE, spacing_mm=(_DOSE_MM,) * 3)
     opened = CaseNode(add_case_node(scene, "BENCH"))

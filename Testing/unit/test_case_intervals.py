@@ -57,6 +57,7 @@ RESULTS = {
                     ],
                     "registration_bias_gy": -6.0,
                     "blur_bias_percent": -12.0,
+                    "blur_corrected": {"mean_gy": 310.4, "mean_uncertainty_gy": 21.6},
                     "margins": [{"margin_mm": -1.0, "volume_ml": 80.0, "mean_gy": 281.0}],
                 },
             },
@@ -77,6 +78,7 @@ def uncertain_content(tumours: list[str] | None = None) -> ReportContent:
                 relative_uncertainty=0.06,
                 budget=(("PET calibration", 5.0, 0.7), ("Contour", 3.0, 0.3)),
                 noise_sd_gy=8.0,
+                blur_corrected=(130.0, 9.0) if entry.role == "tumour" else None,
                 blur_bias_percent=-9.0 if entry.role == "tumour" else None,
                 margins=((-1.0, 130.0), (0.0, 120.0), (1.0, 111.0)) if entry.role == "tumour" else (),
             )
@@ -91,7 +93,8 @@ class CellTestCase(unittest.TestCase):
         cell = interval(RESULTS, "post", "local", "m1")
         self.assertEqual(cell.text, "275 ± 17")
         # 275.2 -/+ 1.959964 x 16.8 = 242.3 and 308.1.
-        self.assertEqual(cell.tooltip, "95 %: 242 to 308 Gy; mainly PET calibration; blur, not in the interval: -12 %")
+        first = "95 %: 242 to 308 Gy; mainly PET calibration; blur, not in the interval: -12 %; "
+        self.assertEqual(cell.tooltip, first + "corrected for blur: 310 ± 22 Gy")
 
     def test_a_changing_contour_carries_the_relative_uncertainty_on(self) -> None:
         self.assertEqual(interval(RESULTS, "post", "local", "m1", live_mean_gy=137.6).text, "138 ± 8")
@@ -177,6 +180,8 @@ class ReportTestCase(unittest.TestCase):
         row = rows["post", "All tumours", "local"]
         self.assertAlmostEqual(row["mean_uncertainty_gy"], 0.06 * row["mean_gy"], delta=1e-9)
         self.assertEqual(row["main_uncertainty"], "PET calibration")
+        self.assertEqual(rows["post", "metastasis 1", "local"]["blur_corrected_mean_gy"], 130.0)
+        self.assertNotIn("blur_corrected_mean_gy", rows["post", "metastasis 1", "kernel"])
         self.assertNotIn("mean_uncertainty_gy", rows["post", "All tumours", "multicompartment"])
         tables.write_csv(self.folder / "budget.csv", tables.budget_rows(content), tables.BUDGET_COLUMNS)
         read = list(csv.DictReader((self.folder / "budget.csv").read_text().splitlines()))

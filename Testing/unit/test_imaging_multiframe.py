@@ -9,6 +9,8 @@ import pydicom
 from dicom_support import GIVEN, RefusalMixin, edit, nm_folder, only_series, pet_folder, ramp, read_folder, set_tags
 from pydicom import Dataset
 
+from TARECOMETLib.errors import TarecometError
+from TARECOMETLib.imaging.dicom_series import read_series, scan_dicom
 from TARECOMETLib.imaging.emission import concentration_factor
 from TARECOMETLib.imaging.emission_header import emission_facts
 from TARECOMETLib.imaging.geometry import same_grid
@@ -134,6 +136,31 @@ class TestEnhancedPet(ScratchTestCase):
 
         edit(self.folder / "enhanced.dcm", gap)
         self.assert_refused(lambda: read_folder(self.folder), "missing", code="missing-slice")
+
+
+class TestDamagedAtRandom(ScratchTestCase):
+    def test_enhanced_objects_are_read_or_refused(self):
+        pet_folder(self.folder, ramp((6, 5, 4)))
+        made_enhanced(self.folder, real_world=("Bq/ml", 1.0))
+        path = self.folder / "enhanced.dcm"
+        content, rng, refused = path.read_bytes(), np.random.default_rng(8), 0
+        for _ in range(120):
+            data = bytearray(content)
+            for place in rng.integers(132, len(data), size=3):
+                data[int(place)] = int(rng.integers(256))
+            if rng.random() < 0.2:
+                data = data[: int(rng.integers(132, len(data)))]
+            path.write_bytes(bytes(data))
+            found = scan_dicom([path])
+            for series in found.series:
+                try:
+                    emission_facts(series.headers)
+                    read_series(series)
+                except TarecometError as error:
+                    self.assertTrue(str(error).strip())
+                    refused += 1
+            refused += len(found.unreadable)
+        self.assertGreater(refused, 30, "the damage was too gentle to prove anything")
 
 
 class TestNuclearMedicine(ScratchTestCase):

@@ -19,14 +19,17 @@ _REPEATS = 7
 
 def bench(
     direct: bool = typer.Option(True, "--direct/--no-direct", help="Direct convolution too (minutes)."),
+    gamma: bool = typer.Option(True, "--gamma/--no-gamma", help="Gamma index too (minutes)."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
-    """Kernel convolution and DVH against what else could be used; float32, all cores, best of several runs."""
+    """Kernel convolution, DVH and gamma against what else could be used; float32, all cores, best of several runs."""
     rows: list[dict[str, Any]] = []
     for grid, (shape, spacing) in _GRIDS.items():
         rows += _convolution(grid, shape, spacing, direct)
     rows += _histogram()
     rows += _live()
+    if gamma:
+        rows += _gamma()
     if as_json:
         print_json({"rows": rows})
         return
@@ -138,3 +141,56 @@ def _histogram() -> list[dict[str, Any]]:
     return [
         _row("DVH of 200,000 voxels with D2, D50, D95, D98, mean", "dicompyler-core", _best_ms(ours), _best_ms(peer))
     ]
+
+
+def _gamma() -> list[dict[str, Any]]:
+    """Gamma of two dose maps of 128³ voxels: both searches against pymedphys's, with its own interpolation."""
+    try:
+        import numba  # noqa: F401 - pymedphys's default interpolation needs it
+        import pymedphys
+    except ImportError:
+        return []
+    import warnings
+
+    import numpy as np
+    from scipy import ndimage
+
+    from ..comparison.gamma import EXACT, SHELLS, GammaCriterion, gamma_index
+    from ..imaging.geometry import VolumeGeometry
+    from ..imaging.volume import Volume
+
+    shape, spacing_mm = (128, 128, 128), 3.0
+    # Smooth uptake, its map a little shifted and stronger, with noise as correlated as a reconstruction's.
+    generator = np.random.default_rng(3)
+    reference = ndimage.gaussian_filter(generator.normal(size=shape), 6.0)
+    reference = 100.0 * (reference - reference.min()) / np.ptp(reference)
+    noise = ndimage.gaussian_filter(generator.normal(size=shape), 1.5)
+    evaluated = 1.02 * ndimage.shift(reference, (0.4, -0.3, 0.2), order=1, mode="nearest") + 2.0 * noise / noise.std()
+    geometry = VolumeGeometry.from_components(shape, spacing_mm=(spacing_mm,) * 3)
+    axes = tuple(np.arange(n) * spacing_mm for n in shape)
+    corner = (slice(0, 12),) * 3
+    rows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        few = tuple(axis[:12] for axis in axes)
+        pymedphys.gamma(few, reference[corner], few, evaluated[corner], 3, 3)  # compiles
+        for percent, distance_mm in ((3.0, 3.0), (10.0, 5.0)):
+            criterion = GammaCriterion(percent, distance_mm, threshold_percent=20.0, maximum=2.0)
+            ours_ms = {
+                search: _best_ms(
+                    lambda s=search, c=criterion: gamma_index(  # type: ignore[misc]
+                        Volume(reference, geometry), Volume(evaluated, geometry), c, s
+                    ),
+                    1,
+                )
+                for search in (EXACT, SHELLS)
+            }
+            peer_ms = _best_ms(
+                lambda p=percent, d=distance_mm: pymedphys.gamma(  # type: ignore[misc]
+                    axes, reference, axes, evaluated, p, d, lower_percent_dose_cutoff=20, max_gamma=2
+                ),
+                1,
+            )
+            for search, ms in ours_ms.items():
+                rows.append(_row(f"gamma {criterion.name}, {search}, 128³ of 3 mm", "pymedphys", ms, peer_ms))
+    return rows

@@ -28,6 +28,9 @@ SHARED = {"errors", "units"}
 FILES = {"files"}
 GRID = {"imaging.geometry", "imaging.volume"}
 BELOW_CASE = {"physics", "imaging", "dosimetry", "planning", "comparison", "report", "study", "phantom"}
+# What `tarecomet bench` measures against.
+PEERS = {"dicompylercore", "torch", "pymedphys", "numba"}
+
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "units": (set(), set()),
@@ -42,7 +45,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "phantom": ({"physics", "imaging"} | FILES, GENERAL),
     "case": (BELOW_CASE | FILES, GENERAL | {"distributed"}),
     "mrml": (BELOW_CASE | FILES | {"case"}, GENERAL | SCENE),
-    "cli": (BELOW_CASE | FILES | {"case", "mrml"}, GENERAL | {"typer", "rich", "dicompylercore", "torch"}),
+    "cli": (
+        BELOW_CASE | FILES | {"case", "mrml"},
+        GENERAL | {"typer", "rich"} | PEERS,
+    ),
     "__main__": ({"cli"}, set()),
 }
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from .. import __version__
-from . import bench, case, demo, dose, dvh, kernel, plan, study, verify
+from . import bench, case, compare, demo, dose, dvh, kernel, plan, study, verify
 from .output import INTERRUPTED, report_error
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("kernel")(kernel.kernel)
 app.add_typer(case.app, name="case")
 app.command("dose")(dose.dose)
 app.command("dvh")(dvh.dvh)
+app.command("compare")(compare.compare)
 app.add_typer(study.app, name="study")
 app.command("plan")(plan.plan)
 app.command("verify")(verify.verify)

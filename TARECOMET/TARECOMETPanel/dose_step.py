@@ -12,6 +12,12 @@ from .step import Step, currentData, fill, setValue
 RESOLUTION_SPINS = (("maa_spect", "spectFwhmSpin"), ("y90_pet", "petFwhmSpin"))
 # Columns of the dose table that show a mean dose with its uncertainty.
 MEAN_COLUMNS = {2: "pre", 3: "post"}
+# Tissue of the case to its fields: α/β in Gy, repair half-time in h.
+TISSUES = {
+    "tumour_tissue": ("tumourAlphaBetaEdit", "tumourRepairEdit"),
+    "liver_tissue": ("liverAlphaBetaEdit", "liverRepairEdit"),
+}
+TISSUE_WORDS = ("α/β (Gy)", "repair half-time (h)")
 MARKS = {"block": "⚠", "doubt": "?", "note": "·"}
 
 
@@ -24,6 +30,7 @@ class DoseStep(Step):
     def bind(self) -> None:
         """Connect the widgets."""
         ui, attempt = self.ui, self.panel.attempt
+        self.shownSettings = None
         self.computeTip = ui.computeButton.toolTip
         self.cancelTip = ui.cancelButton.toolTip
         fill(ui.methodCombo, [(_("Local deposition"), "local"), (_("Voxel kernel"), "kernel")], "local")
@@ -38,6 +45,12 @@ class DoseStep(Step):
         ui.reportButton.clicked.connect(lambda _checked=False: attempt(self.onReport))
         ui.acceptButton.clicked.connect(lambda _checked=False: attempt(self.onAccept))
         ui.wheelsButton.clicked.connect(lambda _checked=False: attempt(self.onWheels))
+        for which, names in TISSUES.items():
+            for name in names:
+                getattr(ui, name).editingFinished.connect(lambda which=which: attempt(self.onTissue, which))
+        ui.addEffectButton.clicked.connect(lambda _checked=False: attempt(self.onAddEffect))
+        ui.removeEffectButton.clicked.connect(lambda _checked=False: attempt(self.onRemoveEffect))
+        ui.effectCombo.currentIndexChanged.connect(lambda _index: self.panel.refresh())
         self.reportTip = ui.reportButton.toolTip
         ui.cancelButton.clicked.connect(lambda _checked=False: self.onCancel())
 
@@ -49,6 +62,72 @@ class DoseStep(Step):
         """Resolution of an image; 0 means not given."""
         given = {key: value for key, value in self.session.current().settings.resolution_fwhm_mm.items() if key != role}
         self.session.change_settings(resolution_fwhm_mm={**given, role: width_mm} if width_mm > 0.0 else given)
+
+    def onTissue(self, which: str) -> None:
+        """Tissue of tumors or of the liver; both fields empty take it out, one alone waits for the other."""
+        from TARECOMETLib.case.biology_box import with_tissue
+        from TARECOMETLib.case.typed_injection import number_from_text
+
+        if self.session.open() is None:
+            return
+        texts = [getattr(self.ui, name).text.strip() for name in TISSUES[which]]
+        if bool(texts[0]) != bool(texts[1]):
+            return
+        values = [
+            number_from_text(text, label) if text else None for text, label in zip(texts, TISSUE_WORDS, strict=True)
+        ]
+        self.session.change(settings=with_tissue(self.session.stored(), which, *values).settings)
+
+    def onAddEffect(self) -> None:
+        """Use the chosen published model, with the parameters that its source does not state."""
+        from TARECOMETLib.case.biology_box import box_state, with_published_effect
+        from TARECOMETLib.case.typed_injection import number_from_text
+        from TARECOMETLib.errors import InputError
+
+        name = currentData(self.ui.effectCombo)
+        wanted = next((preset[2] for preset in box_state(self.session.stored())["presets"] if preset[0] == name), [])
+        texts = self.ui.effectEdit.text.split()
+        if len(texts) != len(wanted):
+            words = ", ".join(words for _key, words in wanted) or _("nothing")
+            raise InputError(name or _("model"), _("it needs: {words}").format(words=words), _("Type the numbers"))
+        given = {key: number_from_text(text, words) for (key, words), text in zip(wanted, texts, strict=True)}
+        self.session.change(settings=with_published_effect(self.session.stored(), name, given).settings)
+        self.ui.effectEdit.text = ""
+
+    def onRemoveEffect(self) -> None:
+        """No longer use the chosen model."""
+        from TARECOMETLib.case.biology_box import without_effect
+
+        self.session.change(settings=without_effect(self.session.stored(), currentData(self.ui.effectCombo)).settings)
+
+    def showBiology(self, case) -> None:
+        """Tissues, models in use, and what the chosen one still needs."""
+        from TARECOMETLib.case.biology_box import box_state
+
+        ui = self.ui
+        for widget in (ui.effectCombo, ui.effectEdit, ui.addEffectButton, ui.removeEffectButton):
+            widget.enabled = case is not None
+        for names in TISSUES.values():
+            for name in names:
+                getattr(ui, name).enabled = case is not None
+        if case is None:
+            ui.effectLabel.text = ""
+            return
+        box = box_state(case)
+        for which, names in TISSUES.items():
+            for name, key in zip(names, ("alpha_beta_gy", "repair_half_time_h"), strict=True):
+                edit = getattr(ui, name)
+                if not edit.hasFocus() and (box[which] or case.settings != self.shownSettings):
+                    edit.text = f"{box[which][key]:g}" if key in box[which] else ""
+        self.shownSettings = case.settings
+        current = currentData(ui.effectCombo)
+        fill(ui.effectCombo, [(name, name) for name, _tip, _wanted in box["presets"]], current)
+        wanted = {name: (tip, [words for _key, words in keys]) for name, tip, keys in box["presets"]}
+        tip, words = wanted.get(current, ("", []))
+        ui.effectEdit.placeholderText = ", ".join(words)
+        used = ", ".join(name for name, _tip in box["effects"]) or _("none")
+        lines = [_("Models in use: {names}.").format(names=used), tip, box["scope"]]
+        ui.effectLabel.text = "\n".join(line for line in lines if line)
 
     def onCompute(self) -> None:
         """Compute; the panel answers meanwhile."""
@@ -124,6 +203,7 @@ class DoseStep(Step):
         opened = self.session.open()
         results = (opened.results() if opened is not None else None) or {}
         self.showDoses(results)
+        self.showBiology(case)
         self.showFindings(case, results)
 
     def showDoses(self, results) -> None:

@@ -35,6 +35,8 @@ class ViewStep(Step):
             DIFFERENCE,
         )
         fill(ui.unitCombo, [("%", "%"), ("mL", "mL")], "%")
+        fill(ui.scaleCombo, [(_("Dose"), False), (_("BED"), True)], False)
+        ui.scaleCombo.currentIndexChanged.connect(lambda _index: attempt(self.onUnit))
         ui.isodoseEdit.text = "75 150 189"
         ui.compareButton.clicked.connect(lambda _checked=False: attempt(self.onCompare))
         ui.leaveButton.clicked.connect(lambda _checked=False: attempt(self.onLeave))
@@ -124,10 +126,14 @@ class ViewStep(Step):
         """The engine behind chart and metrics table, made on first use."""
         from TARECOMETLib.mrml.live_dose import LiveDose
 
-        opened, unit = self.session.open(), currentData(self.ui.unitCombo)
+        opened, unit, in_bed = self.session.open(), currentData(self.ui.unitCombo), currentData(self.ui.scaleCombo)
         known = self.live
-        if known is None or known.opened is not opened or (known.method, known.volume_unit) != (self.method(), unit):
-            self.live = LiveDose(opened, self.method(), unit)
+        if (
+            known is None
+            or known.opened is not opened
+            or (known.method, known.volume_unit, known.in_bed) != (*(self.method(), unit, in_bed),)
+        ):
+            self.live = LiveDose(opened, self.method(), unit, in_bed)
         else:
             self.live.update()
         return self.live
@@ -201,7 +207,7 @@ class ViewStep(Step):
             )
 
     def onUnit(self) -> None:
-        """Volume in % or mL."""
+        """Volume in % or mL, over dose or BED."""
         if self.live is not None:
             self.chart()
 
@@ -238,7 +244,7 @@ class ViewStep(Step):
         self.panel.enable(ui.compareButton, actions[wanted], self.tips["compareButton"])
         self.panel.enable(ui.isodoseButton, actions["look"], self.tips["isodoseButton"])
         ui.leaveButton.enabled = self.isComparing
-        for widget in (ui.windowSpin, ui.thresholdSpin, ui.unitCombo, ui.liveCheck):
+        for widget in (ui.windowSpin, ui.thresholdSpin, ui.unitCombo, ui.scaleCombo, ui.liveCheck):
             widget.enabled = actions["look"].enabled
         if not actions["look"].enabled and ui.liveCheck.checked:
             ui.liveCheck.blockSignals(True)

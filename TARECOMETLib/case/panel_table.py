@@ -17,7 +17,8 @@ MOST_LEVELS = 12
 
 
 def dose_rows(results: dict[str, Any], method: str, phase: str) -> list[list[str]]:
-    """Rows of text: name, volume (mL), predicted and delivered mean (Gy), D70 (Gy) and V100 (%) of the shown phase.
+    """Rows of text: name, volume (mL), predicted and delivered mean (Gy), and of the shown phase D70 (Gy), V100 (%),
+    mean BED and EQD2 (Gy).
 
     A figure that was not computed is a dash, never a zero.
     """
@@ -41,6 +42,8 @@ def dose_rows(results: dict[str, Any], method: str, phase: str) -> list[list[str
             figure("post", name, "mean_gy"),
             figure(phase, name, "d_gy", "70"),
             figure(phase, name, "v_percent", "100"),
+            figure(phase, name, "bed_gy"),
+            figure(phase, name, "eqd2_gy"),
         ]
         for name in names
     ]

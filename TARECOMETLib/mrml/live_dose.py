@@ -8,13 +8,15 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ..case.biology import curves_in_bed
 from ..case.roles import contour_role
 from ..dosimetry.live_dvh import Box, LiveDvh
 from ..errors import InputError
 from ..imaging.geometry import VolumeGeometry, same_grid
+from ..physics.nuclides import constants_set
 from .case_node import CaseNode
 from .coordinates import LPS_TO_RAS, parent_matrix_ras
-from .dvh_chart import MILLILITERS, PER_CENT, POINTS, write_dvh_chart, write_text_table
+from .dvh_chart import BED_TITLE, DOSE_COLUMN, MILLILITERS, PER_CENT, POINTS, write_dvh_chart, write_text_table
 from .role_colors import role_color
 from .segmentations import image_geometry, segment_ids, segment_role
 from .volumes import read_geometry, read_volume
@@ -43,6 +45,8 @@ class LiveDose:
         local or kernel.
     volume_unit : str
         Of the chart: ``"%"`` or ``"mL"``.
+    in_bed : bool
+        The chart's axis is BED, each compartment by its own tissue; those without one are not drawn.
 
     Raises
     ------
@@ -50,8 +54,8 @@ class LiveDose:
         Where there is no dose map or no contour.
     """
 
-    def __init__(self, opened: CaseNode, method: str, volume_unit: str = PER_CENT) -> None:
-        self.opened, self.method, self.volume_unit = opened, method, volume_unit
+    def __init__(self, opened: CaseNode, method: str, volume_unit: str = PER_CENT, in_bed: bool = False) -> None:
+        self.opened, self.method, self.volume_unit, self.in_bed = opened, method, volume_unit, in_bed
         nodes = {phase: opened.dose_node(phase, method) for phase in ("pre", "post")}
         self.nodes = {phase: node for phase, node in nodes.items() if node is not None}
         segmentation = opened.contours_node()
@@ -214,7 +218,18 @@ class LiveDose:
         case_id = self.opened.stored().case_id
         order = [c.name for c in self.engine.compartments]
         curves = {(name, phase): self._curves[name, phase] for name in order for phase in self.nodes}
-        self.chart = write_dvh_chart(scene, case_id, self.axis_gy, curves, self._colors(), self.volume_unit)
+        axis, title = self.axis_gy, DOSE_COLUMN
+        if self.in_bed:
+            case = self.opened.stored()
+            half_life_h = constants_set(case.constants_set).half_life_h
+            compartments = {c.name: c for c in self.engine.compartments}
+            axis, curves = curves_in_bed(case, compartments, self.axis_gy, curves, half_life_h)
+            title = BED_TITLE
+            if not curves:
+                raise InputError(
+                    "BED", "no tissue is given", "Type α/β and repair half-time of tumor or liver in the step Dose"
+                )
+        self.chart = write_dvh_chart(scene, case_id, axis, curves, self._colors(), self.volume_unit, title)
         self.metrics = write_text_table(scene, case_id, HEADER, [self._rows[name] for name in order])
 
     def _colors(self) -> dict[str, tuple[float, float, float]]:

@@ -156,6 +156,10 @@ class Session:
         """The open case as it is in the scene now."""
         return self._case().current()
 
+    def stored(self) -> Case:
+        """The open case as it was last stored."""
+        return self._case().stored()
+
     def findings(self, case: Case) -> list[Finding]:
         """What can be found wrong before computing, worst first; checked anew only when the case changed."""
         key = case.sha256()

@@ -276,6 +276,30 @@ class TestWalk(PanelTestCase):
         texts = [node.GetParameter(name) for name in node.GetParameterNames()]
         self.assertFalse([text for text in texts if "2027-02-01" in text])
 
+    def test_radiobiology_is_typed_in_and_joins_table_and_chart(self):
+        from TARECOMETPanel.walk import wait
+
+        opened, ui = self.ready(), self.ui
+        for name, text in (("tumourAlphaBetaEdit", "10"), ("tumourRepairEdit", "1.5")):
+            getattr(ui, name).text = text
+            self.panel.attempt(self.panel.steps[4].onTissue, "tumour_tissue")
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual(opened.stored().settings.tumour_tissue.alpha_beta_gy, 10.0)
+        ui.liverAlphaBetaEdit.text = ui.liverRepairEdit.text = "-2"
+        self.panel.attempt(self.panel.steps[4].onTissue, "liver_tissue")
+        self.assertIn("alpha_beta_gy", ui.messageLabel.text)
+        ui.computeButton.click()
+        wait(self.panel)
+        row = next(n for n in range(ui.doseTable.rowCount) if ui.doseTable.item(n, 0).text() == "metastasis-1")
+        entry = next(c for c in opened.results()["post"]["compartments"] if c["name"] == "metastasis-1")
+        self.assertEqual(ui.doseTable.item(row, 6).text(), f"{entry['dose']['local']['bed_gy']:.1f}")
+        ui.scaleCombo.setCurrentIndex(1)
+        ui.liveCheck.click()
+        self.assertEqual(ui.messageLabel.text, "")
+        self.assertEqual(self.panel.viewStep.live.chart.GetXAxisTitle(), "BED (Gy)")
+        self.assertIn("±", ui.doseTable.item(row, 3).text())
+        self.assertIn("95 %", ui.doseTable.item(row, 3).toolTip())
+
     def test_after_closing_a_scene_the_brush_still_spares_the_liver_and_the_crosshair_is_heard(self):
         import slicer
 

@@ -123,7 +123,9 @@ class TypedInjectionTestCase(unittest.TestCase):
 class RowsTestCase(unittest.TestCase):
     def test_a_figure_that_was_not_computed_is_a_dash(self) -> None:
         rows = dose_rows(RESULTS, "local", "post")
-        self.assertEqual(rows, [["T1", "12.3", "–", "101.3", "80.0", "55.5"], ["lungs", "3000.0", "–", "–", "–", "–"]])
+        dash = "–"
+        self.assertEqual(rows[0], ["T1", "12.3", dash, "101.3", "80.0", "55.5", dash, dash])
+        self.assertEqual(rows[1], ["lungs", "3000.0", *[dash] * 6])
         self.assertEqual(dose_rows({}, "local", "post"), [])
 
     def test_the_balance_follows_what_is_typed(self) -> None:

@@ -318,6 +318,10 @@ class Case:
         ``"pre"`` or ``"post"`` to a 4x4 matrix (image frame to diagnostic) that a person fixed; else it is computed.
     accepted : dict
         Code of a doubt to the person's reason for accepting it.
+    catheter_position : str or None
+        At treatment, against the angiography with MAA: same or changed.
+    primary_resolution : str or None
+        Which voxel comparison is primary, stated beforehand: matched (the sharper map blurred) or unmatched.
     nudge_lps_mm : dict or None
         ``"pre"`` or ``"post"`` to three mm by which the emission image is moved against its own CT.
     plan : PlanSettings or None
@@ -339,6 +343,8 @@ class Case:
     settings: Settings = field(default_factory=Settings)
     registration_lps: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
+    catheter_position: str | None = None
+    primary_resolution: str | None = None
     plan: PlanSettings | None = None
     planar_counts: PlanarShunt | None = None
     earlier_lung_gy: dict[str, float] | None = None
@@ -352,6 +358,12 @@ class Case:
                 f"its schema version is {self.schema_version}, expected {SCHEMA_VERSION}",
                 "Use `case new` again",
             )
+        for name, words in (
+            ("catheter_position", ("same", "changed")),
+            ("primary_resolution", ("matched", "unmatched")),
+        ):
+            if getattr(self, name) not in (None, *words):
+                raise InputError(name, f'there is no "{getattr(self, name)}"', f'Write "{words[0]}" or "{words[1]}"')
         constants_set(self.constants_set)
         require_shunt(self.lung_shunt_fraction, "case")
         for name, dose_gy in (self.earlier_lung_gy or {}).items():

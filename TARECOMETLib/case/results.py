@@ -12,6 +12,7 @@ from ..dosimetry.dvh import Dvh
 from ..physics.nuclides import ConstantsSet
 from ..physics.voxel_kernel import DEFAULT_CUTOFF_MM_G_ML
 from .biology import biological_metrics, effects_of, radiobiology_document, tissue_of
+from .comparing import comparison_document
 from .document import SCHEMA_VERSION, Tissue
 from .finding_references import reference_of
 from .findings import Finding
@@ -49,6 +50,9 @@ def results_document(results: CaseResults) -> dict[str, Any]:
         document["densities_g_ml"]["lung_mean_by_ct"] = results.ground.lung_density_g_ml
     for name, phase in results.phases.items():
         document[name] = _phase_document(results, phase, results.findings.get(name, []))
+    comparison = comparison_document(results)
+    if comparison is not None:
+        document["comparison"] = comparison
     biology = radiobiology_document(case)
     if biology:
         document["radiobiology"] = biology

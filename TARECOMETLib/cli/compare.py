@@ -10,12 +10,19 @@ import typer
 from .output import print_json, print_table
 
 _LEVELS = 12
+_KINDS = ("unmatched", "matched")
+_SHORT = {
+    "predicted_as_planned": "planned",
+    "predicted_at_delivered_net": "predicted",
+    "measured_absolute": "measured",
+    "measured_scaled": "scaled",
+}
 
 
 def compare(
-    dose_a: Path = typer.Argument(..., help="Predicted (reference) dose map in Gy."),
-    dose_b: Path = typer.Argument(..., help="Delivered (evaluated) dose map in Gy, in the same patient space."),
-    contours: list[Path] = typer.Argument(..., help="Label images or .seg.nrrd."),
+    paths: list[Path] = typer.Argument(
+        ..., metavar="CASE | DOSE_A DOSE_B CONTOUR...", help="A case, or predicted and delivered dose and contours."
+    ),
     dose_percent: float = typer.Option(10.0, "--gamma-percent", help="Dose criterion of gamma, per cent."),
     distance_mm: float = typer.Option(5.0, "--gamma-mm", help="Distance criterion of gamma, mm."),
     local: bool = typer.Option(False, "--local", help="Per cent of each voxel's own dose, not of the maximum."),
@@ -38,6 +45,12 @@ def compare(
     from ..imaging.volume import Volume
     from .output import run_steps
 
+    if len(paths) == 1:
+        _compare_case(paths[0], as_json)
+        return
+    if len(paths) == 2:
+        raise InputError("compare", "there is no contour", "Give a case alone, or two dose maps and contours", "usage")
+    dose_a, dose_b, *contours = paths
     criterion = GammaCriterion(dose_percent, distance_mm, local, threshold_percent)
     first, second = read_image(dose_a), read_image(dose_b)
     require_finite_image(first, str(dose_a))
@@ -93,3 +106,49 @@ def compare(
     print_table(f"gamma {criterion.name}", columns, cells)
     if criterion.noise_sentence:
         typer.echo(f"note: {criterion.noise_sentence}.")
+
+
+def _compare_case(path: Path, as_json: bool) -> None:
+    """Predicted against delivered dose of a case."""
+    from ..case.comparing import comparison_document
+    from ..case.inputs import load_inputs
+    from ..case.workflow import run_case
+    from ..errors import InputError
+    from .case import load_case
+    from .output import run_steps
+
+    case, files, base = load_case(path)
+    results = run_steps(run_case(case, run_steps(load_inputs(case, files, base), "compare")), "compare")
+    document = comparison_document(results)
+    if document is None:
+        raise InputError(
+            str(path), "it has an image of one phase only", "Add the MAA SPECT and the 90Y image", "one-phase"
+        )
+    if as_json:
+        print_json({"case_id": case.case_id, "comparison": document})
+        return
+    rows = [
+        [
+            entry["name"],
+            *(f"{value:.1f}" for value in entry["mean_gy"].values()),
+            f"{entry['difference_gy']:.1f}" if "difference_gy" in entry else "",
+            f"{entry['ratio']:.2f}" if "ratio" in entry else "",
+            *(
+                f"{entry['voxels'][k]['pearson']:.2f}" if "pearson" in entry.get("voxels", {}).get(k, {}) else ""
+                for k in _KINDS
+            ),
+        ]
+        for entry in document["compartments"]
+    ]
+    quantities = list(document["compartments"][0]["mean_gy"]) if document["compartments"] else []
+    columns = [
+        "compartment",
+        *(q.replace("_", " ") for q in quantities),
+        "difference",
+        "ratio",
+        "r unmatched",
+        "r matched",
+    ]
+    print_table(f"{case.case_id}: mean local dose, Gy", columns, rows)
+    quality = document["registration_quality"]
+    typer.echo(f"registration: pre {quality['pre']:.3f}, post {quality['post']:.3f}")

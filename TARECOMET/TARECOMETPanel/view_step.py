@@ -4,7 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .step import Step, currentData, fill
+from .step import Step, currentData, fill, fillTable
 
 FOLLOW_AFTER_MS = 30
 READOUT_AFTER_MS = 50
@@ -45,6 +45,11 @@ class ViewStep(Step):
         ui.isodoseButton.clicked.connect(lambda _checked=False: attempt(self.onIsodoses))
         ui.unitCombo.currentIndexChanged.connect(lambda _index: attempt(self.onUnit))
         ui.liveCheck.toggled.connect(lambda on: attempt(self.onLive, on))
+        words = [(_("not recorded"), None), (_("same"), "same"), (_("changed"), "changed")]
+        fill(ui.catheterCombo, words, None)
+        fill(ui.primaryCombo, [(_("not stated"), None), (_("unmatched"), "unmatched"), (_("matched"), "matched")], None)
+        ui.catheterCombo.currentIndexChanged.connect(lambda _index: attempt(self.onStated))
+        ui.primaryCombo.currentIndexChanged.connect(lambda _index: attempt(self.onStated))
         self.followTimer = qt.QTimer()
         self.followTimer.setSingleShot(True)
         self.followTimer.timeout.connect(self.follow)
@@ -184,6 +189,27 @@ class ViewStep(Step):
         if self.isComparing:
             self.panel.attempt(self.onCompare)
 
+    def onStated(self) -> None:
+        """Catheter position, and which resolution is primary, stated before the figures are looked at."""
+        self.session.change(
+            catheter_position=currentData(self.ui.catheterCombo), primary_resolution=currentData(self.ui.primaryCombo)
+        )
+
+    def showComparison(self, case) -> None:
+        """Predicted against delivered, as the last calculation found them."""
+        from TARECOMETLib.case.compare_panel import HEADINGS, comparison_line, comparison_rows
+
+        ui, opened = self.ui, self.session.open()
+        results = (opened.results() if opened is not None else None) or {}
+        fillTable(ui.compareTable, [_(heading) for heading in HEADINGS], comparison_rows(results))
+        ui.comparedLabel.text = comparison_line(results)
+        for combo, value in (
+            (ui.catheterCombo, case.catheter_position if case is not None else None),
+            (ui.primaryCombo, case.primary_resolution if case is not None else None),
+        ):
+            combo.enabled = case is not None
+            fill(combo, [(combo.itemText(n), combo.itemData(n)) for n in range(combo.count)], value)
+
     def onLeave(self) -> None:
         """Back to the user's own layout."""
         if self.comparison is not None:
@@ -236,7 +262,8 @@ class ViewStep(Step):
             self.followTimer.start(FOLLOW_AFTER_MS)
 
     def show(self, case, state) -> None:
-        """Enable what can be done."""
+        """Enable what can be done, and show predicted against delivered."""
+        self.showComparison(case)
         ui, actions = self.ui, state[self.name].actions
         from TARECOMETLib.mrml.layouts import SOLID
 

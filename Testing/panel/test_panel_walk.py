@@ -300,6 +300,25 @@ class TestWalk(PanelTestCase):
         self.assertIn("±", ui.doseTable.item(row, 3).text())
         self.assertIn("95 %", ui.doseTable.item(row, 3).toolTip())
 
+    def test_predicted_against_delivered_stands_in_the_panel(self):
+        from TARECOMETPanel.walk import wait
+
+        opened, ui = self.ready(), self.ui
+        self.assertEqual(ui.compareTable.rowCount, 0)
+        ui.catheterCombo.setCurrentIndex(2)
+        ui.primaryCombo.setCurrentIndex(1)
+        self.assertEqual(opened.stored().catheter_position, "changed")
+        ui.computeButton.click()
+        wait(self.panel)
+        self.assertEqual(ui.messageLabel.text, "")
+        entries = opened.results()["comparison"]["compartments"]
+        self.assertEqual(ui.compareTable.rowCount, len(entries))
+        row = next(n for n, entry in enumerate(entries) if entry["name"] == "metastasis-1")
+        self.assertEqual(ui.compareTable.item(row, 3).text(), f"{entries[row]['difference_gy']:+.1f}")
+        self.assertEqual(ui.compareTable.item(row, 4).text(), f"{entries[row]['ratio']:.2f}")
+        self.assertIn("Registration", ui.comparedLabel.text)
+        self.assertIn("primary: unmatched", ui.comparedLabel.text)
+
     def test_after_closing_a_scene_the_brush_still_spares_the_liver_and_the_crosshair_is_heard(self):
         import slicer
 

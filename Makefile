@@ -3,7 +3,10 @@
 
 SETUP := Testing/setup_environment.sh
 BIN := .venv/bin
-TESTS := $(wildcard Testing/unit Testing/slicer Testing/panel)
+# Panel first: its tests take longest, and workers share whole classes.
+TESTS := $(wildcard Testing/panel Testing/slicer Testing/unit)
+# Up to four processes; PYTEST_ARGUMENTS="-n 0" for one.
+WORKERS := -n auto --maxprocesses 4 --dist loadscope
 
 export PYTHON
 
@@ -19,7 +22,7 @@ demo: ## make a sample patient, run everything, write demo-output/
 
 test: ## run all tests; the end of the output counts passes, and skips by reason
 	@$(SETUP) scene,test rendering
-	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest $(WORKERS) $(TESTS) $(PYTEST_ARGUMENTS)
 
 bench: ## measure speed against the peers
 	@$(SETUP) scene,test,bench

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..imaging.volume import Volume
-from ..report.dose_colors import TABLE_SIZE, difference_color_table
 from .case_node import CaseNode
+from .dose_colors import difference_color_node
 from .hierarchy import patient_study_item, place_node
 from .layouts import DIFFERENCE, LAYOUT_NUMBERS, LAYOUTS, SLICE_TAGS, SLICE_VIEWS, SOLID, register_layouts
 from .nodes import find_owned_node, remove_node
@@ -18,7 +18,6 @@ from .slice_layers import composite_nodes
 from .volumes import read_volume, write_volume
 
 DIFFERENCE_NAME = "Delivered minus predicted dose"
-DIFFERENCE_COLORS_NAME, DIFFERENCE_COLORS_TAG = "Dose difference (TARECOMET)", "TARECOMETDifference"
 # The color range ends near this percentile of the absolute differences, rounded up to 10 Gy.
 _RANGE_PERCENTILE, _RANGE_STEP_GY = 99.5, 10.0
 # Slicer's "conventional" layout (vtkMRMLLayoutNode.SlicerLayoutConventionalView).
@@ -178,30 +177,6 @@ def write_difference(opened: CaseNode, method: str) -> Any:
         display.SetInterpolate(True)
     finally:
         display.EndModify(was_modifying)
-    return node
-
-
-def difference_color_node(scene: Any) -> Any:
-    """The scene's table for dose differences."""
-    node = scene.GetSingletonNode(DIFFERENCE_COLORS_TAG, "vtkMRMLColorTableNode")
-    if node is not None and node.GetNumberOfColors() == TABLE_SIZE:
-        return node
-    if node is None:
-        node = scene.CreateNodeByClass("vtkMRMLColorTableNode")
-        node.UnRegister(None)
-        node.SetSingletonTag(DIFFERENCE_COLORS_TAG)
-        node.SetName(DIFFERENCE_COLORS_NAME)
-        node = scene.AddNode(node)
-    was_modifying = node.StartModify()
-    try:
-        node.SetTypeToUser()
-        node.SetHideFromEditors(False)
-        node.SetAttribute("Category", "Radiotherapy")
-        node.SetNumberOfColors(TABLE_SIZE)
-        for index, (red, green, blue) in enumerate(difference_color_table()):
-            node.SetColor(index, f"{200.0 * index / (TABLE_SIZE - 1) - 100.0:+.1f} percent", red, green, blue, 1.0)
-    finally:
-        node.EndModify(was_modifying)
     return node
 
 

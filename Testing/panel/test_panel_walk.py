@@ -472,7 +472,7 @@ class TestWalk(PanelTestCase):
         self.ready()
         place = self.folder / "Bericht für A 1"
         place.mkdir()
-        self.panel.attempt(self.panel.steps[3].onReport, str(place))
+        self.panel.attempt(self.panel.steps[4].onReport, str(place))
         wait(self.panel)
         self.assertIn("Written", self.ui.messageLabel.text)
         self.assertTrue((place / "report.pdf").read_bytes().startswith(b"%PDF"))

@@ -8,6 +8,7 @@ from typing import Any
 from ..dosimetry.activity import ABSOLUTE
 from ..dosimetry.radiobiology import bed_dvh
 from ..imaging.volume import Volume
+from ..report.comparison_figures import write_comparison_figures
 from ..report.content import (
     SCALED_QUANTITY,
     CompartmentDose,
@@ -31,12 +32,13 @@ from ..report.tables import (
     write_dvh_csv,
 )
 from .biology import biological_metrics, radiobiology, tissue_of
+from .comparison_report import comparison_report
 from .document import DIAGNOSTIC, MAA_SPECT, Y90_PET, Y90_SPECT
 from .inputs import Inputs
 from .phase import LOCAL, Phase
 from .plan import CasePlan
 from .plan_report import plan_report
-from .steps import Steps
+from .steps import Steps, part
 from .workflow import CaseResults
 
 _IMAGE_WORDS = {MAA_SPECT: "99mTc-MAA SPECT", Y90_PET: "90Y PET", Y90_SPECT: "90Y bremsstrahlung SPECT"}
@@ -192,6 +194,9 @@ def write_report(
     content = report_content(results, document, inputs, plan)
     yield 0.0, "figures"
     pictures = write_figures(content, folder / "figures")
+    if "comparison" in document:
+        comparison = yield from part(comparison_report(results, document["comparison"]), 0.4, 0.6)
+        write_comparison_figures(comparison, folder / "figures")
     yield 0.7, "tables"
     write_compartments_csv(folder / "compartments.csv", compartment_rows(content))
     write_dvh_csv(folder / "dvh.csv", dvh_rows(content))

@@ -29,6 +29,7 @@ def compare(
     threshold_percent: float = typer.Option(10.0, "--threshold", help="Gamma only from this share of the maximum."),
     search: str = typer.Option("exact", "--search", help="exact, or shells as pymedphys does it."),
     gamma_out: Path | None = typer.Option(None, "--gamma-out", help="Write the gamma map, on the grid of DOSE_A."),
+    out: Path | None = typer.Option(None, "--out", help="Of a case: folder for its figures, as SVG, PDF and PNG."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Difference, correlation, isodose overlap, DVH area and gamma of two dose maps, per contour."""
@@ -46,8 +47,10 @@ def compare(
     from .output import run_steps
 
     if len(paths) == 1:
-        _compare_case(paths[0], as_json)
+        _compare_case(paths[0], as_json, out)
         return
+    if out is not None:
+        raise InputError("--out", "it is for the figures of a case", "Give a case alone, or leave it out", "usage")
     if len(paths) == 2:
         raise InputError("compare", "there is no contour", "Give a case alone, or two dose maps and contours", "usage")
     dose_a, dose_b, *contours = paths
@@ -108,12 +111,14 @@ def compare(
         typer.echo(f"note: {criterion.noise_sentence}.")
 
 
-def _compare_case(path: Path, as_json: bool) -> None:
+def _compare_case(path: Path, as_json: bool, out: Path | None) -> None:
     """Predicted against delivered dose of a case."""
     from ..case.comparing import comparison_document
+    from ..case.comparison_report import comparison_report
     from ..case.inputs import load_inputs
     from ..case.workflow import run_case
     from ..errors import InputError
+    from ..report.comparison_figures import write_comparison_figures
     from .case import load_case
     from .output import run_steps
 
@@ -124,6 +129,10 @@ def _compare_case(path: Path, as_json: bool) -> None:
         raise InputError(
             str(path), "it has an image of one phase only", "Add the MAA SPECT and the 90Y image", "one-phase"
         )
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise InputError(str(out), "it is a file", "Give a folder for --out", "not-a-folder")
+        write_comparison_figures(run_steps(comparison_report(results, document), "compare"), out)
     if as_json:
         print_json({"case_id": case.case_id, "comparison": document})
         return

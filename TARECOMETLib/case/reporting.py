@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,7 @@ def write_report(
     if "comparison" in document:
         comparison = yield from part(comparison_report(results, document["comparison"]), 0.4, 0.6)
         write_comparison_figures(comparison, folder / "figures")
+        content = replace(content, comparison=comparison)
     yield 0.7, "tables"
     write_compartments_csv(folder / "compartments.csv", compartment_rows(content))
     write_dvh_csv(folder / "dvh.csv", dvh_rows(content))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..dosimetry.dvh import Dvh
 from ..imaging.volume import Volume
 from ..physics.nuclides import ConstantsSet
+from .comparison_content import ComparisonReport
 
 LOCAL, KERNEL, MULTICOMPARTMENT = "local", "kernel", "multicompartment"
 RECOVERED = "multicompartment, recovery-corrected"
@@ -246,6 +247,8 @@ class ReportContent:
     stale_reason : str
         Not empty: the results no longer belong to the inputs; every page and picture says so.
     plan : PlanReport or None
+    comparison : ComparisonReport or None
+        Predicted against delivered; None where a phase is missing.
     """
 
     case_id: str
@@ -262,3 +265,4 @@ class ReportContent:
     figure_method: str = KERNEL
     stale_reason: str = ""
     plan: PlanReport | None = None
+    comparison: ComparisonReport | None = None

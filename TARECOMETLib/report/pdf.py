@@ -1,4 +1,7 @@
-"""The report as PDF: at most four A4 pages, the same bytes for the same content, without network or system fonts."""
+"""The report as PDF: the same bytes for the same content, without network or system fonts.
+
+At most four A4 pages, and one more where predicted is compared with delivered dose.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
+from .comparison_figures import write_comparison_figures
 from .content import ReportContent, phase_title
 from .dvh_figure import write_dvh_figure
 from .glyphs import printable
@@ -74,7 +78,7 @@ def _band_words(content: ReportContent) -> str:
 
 
 def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntry] | None = None) -> int:
-    """Write the report and return its number of pages, at most four.
+    """Write the report and return its number of pages: at most four, five with a comparison.
 
     Parameters
     ----------
@@ -91,11 +95,17 @@ def write_pdf(path: Path, content: ReportContent, pictures: Sequence[PictureEntr
         for number, picture in enumerate(pictures):
             shutil.copyfile(picture.file, folder / f"figure{number}.png")
             figures.append({"title": picture.title, "file": f"figure{number}.png", "caption": picture.caption})
+        comparison = []
+        if content.comparison is not None:
+            drawn = write_comparison_figures(content.comparison, folder / "compared", stale=bool(content.stale_reason))
+            comparison = [f"compared/{file.name}" for file in drawn.values()]
+        most_pages = MOST_PAGES + (content.comparison is not None)
         for findings, tumours, provenance, plan in _LIMITS:
             data: dict[str, Any] = {**page_data(content, findings, tumours, provenance, plan), "figures": figures}
+            data["comparison_files"] = comparison
             compiler = prepare(folder, _TEMPLATE, data)
             pages = pages_of(compiler)
-            if pages <= MOST_PAGES:
+            if pages <= most_pages:
                 break
         write_whole(path, pdf_of(compiler))
     return pages

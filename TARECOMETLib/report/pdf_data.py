@@ -9,6 +9,7 @@ from typing import Any
 from ..dosimetry.compartments import ALL_TUMOURS, NON_PERFUSED, NORMAL_PERFUSED, WHOLE_NORMAL
 from ..dosimetry.effect_sets import SCOPE
 from ..dosimetry.uncertainty import COVERAGE_95
+from .comparison_page import comparison_page
 from .content import KERNEL, LOCAL, CompartmentDose, FindingLine, PhaseReport, PlanReport, ReportContent, phase_title
 from .dvh_figure import METHOD_TITLES
 from .glyphs import printable
@@ -61,6 +62,11 @@ def page_data(content: ReportContent, findings: int, tumours: int, provenance: i
         "figure_method": METHOD_TITLES[content.figure_method],
         "methods": [printable(sentence) for sentence in method_sentences(content)],
         **({"plan": _plan(content.plan, plan)} if content.plan is not None else {}),
+        **(
+            {"comparison": comparison_page(content.comparison, tumours, name, number)}
+            if content.comparison is not None
+            else {}
+        ),
         "provenance": [[name(a), printable(b, _LONGEST_SENTENCE)] for a, b in lines[:provenance]],
         "provenance_more": max(0, len(lines) - provenance),
     }

@@ -2,9 +2,11 @@
 
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from test_report_content import sample_content
 from unit.test_case_comparing import computed
 
 from TARECOMETLib.case.comparing import comparison_document
@@ -12,6 +14,9 @@ from TARECOMETLib.case.comparison_report import FEWEST_LESIONS, _limits, compari
 from TARECOMETLib.case.steps import finish
 from TARECOMETLib.report.comparison_content import ComparisonReport, ComparisonRow
 from TARECOMETLib.report.comparison_figures import write_comparison_figures
+from TARECOMETLib.report.comparison_page import comparison_page
+from TARECOMETLib.report.pdf import MOST_PAGES, write_pdf
+from TARECOMETLib.report.pdf_data import name, number
 
 
 def rows_of(pairs: list[tuple[float, float]]) -> tuple[ComparisonRow, ...]:
@@ -65,6 +70,17 @@ class ComparisonReportTestCase(unittest.TestCase):
             self.assertEqual(len(files), 15)
             for file in files:
                 self.assertEqual((first / file).read_bytes(), (second / file).read_bytes(), file)
+
+    def test_the_page_holds_four_quantities_and_both_resolutions_and_fits_one_more_page(self) -> None:
+        rows = of_small_patient().rows
+        cells = {row[0]: row for row in comparison_page(of_small_patient(), 24, name, number)["rows"]}["t1"]
+        # Planned 1200 of 1000 MBq net, scaled to 950 of 760 MBq; no resolution is given: no matched figures.
+        self.assertEqual(cells[1:7], ["120.0", "100.0", "90.0", "112.5", number(-10.0), "0.90"])
+        self.assertTrue(all(cell.endswith("/ –") for cell in cells[8:]))
+        self.assertEqual(comparison_page(of_small_patient(), 1, name, number)["more"], len(rows) - 1)
+        with tempfile.TemporaryDirectory() as folder:
+            content = replace(sample_content(["a", "b"], findings=80), comparison=of_small_patient())
+            self.assertLessEqual(write_pdf(Path(folder) / "r.pdf", content, pictures=()), MOST_PAGES + 1)
 
     def test_nothing_known_draws_nothing(self) -> None:
         with tempfile.TemporaryDirectory() as name:

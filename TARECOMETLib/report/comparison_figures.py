@@ -21,6 +21,8 @@ _INK, _FAINT = (0.16, 0.18, 0.21), (0.87, 0.88, 0.90)
 _WIDTH_IN, _HEIGHT_IN = 4.6, 2.7
 _AXES = (0.125, 0.165, 0.5, 0.73)
 _LONGEST = 24
+# With eight lesions, lines and limits the legend still ends above the lower edge.
+_MOST_OTHERS = 5
 
 
 def write_comparison_figures(comparison: ComparisonReport, folder: Path, *, stale: bool = False) -> dict[str, Path]:
@@ -102,7 +104,7 @@ def _points(axes: Any, rows: list[ComparisonRow], place: Callable[[ComparisonRow
     """Lesions filled, other compartments hollow; only the first few have a name of their own."""
     lesions = [row for row in rows if row.role == "tumour"]
     others = [row for row in rows if row.role != "tumour"]
-    for group, filled, most in ((lesions, True, MOST_PER_PANEL), (others, False, MOST_PER_PANEL)):
+    for group, filled, most in ((lesions, True, MOST_PER_PANEL), (others, False, _MOST_OTHERS)):
         for index, row in enumerate(group):
             color, marker = (COLORS[index], MARKERS[index]) if index < most else ("#7F7F7F", ".")
             label = printable(row.name, _LONGEST) if index < most else None
